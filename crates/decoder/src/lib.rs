@@ -1,0 +1,2 @@
+//! Pronunciation network, beam search, lattice.
+pub mod result;

@@ -1,0 +1,2 @@
+//! Model packages and recognisers.
+pub mod recogniser;
