@@ -1,2 +1,36 @@
-//! Model packages and recognisers.
+//! Model packages on disk, the model names clients use, and the recognisers built from packages.
+//!
+//! - [`catalogue`]: the Watson model names and what each promises.
+//! - [`package`]: what a package on disk consists of, and its manifest.
+//! - [`registry`]: which installed package answers to which name; loads each model once and shares it.
+//! - [`check`]: whether the files of a package are complete and unchanged.
+//! - [`recogniser`]: a loaded model and the sessions that recognise with it.
+//!
+//! ```no_run
+//! use dictum_models::recogniser::{Band, Options};
+//! use dictum_models::registry::{Registry, RegistryConfig};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry = Registry::open(&RegistryConfig::default())?;
+//! let model = registry.resolve("en-US_BroadbandModel")?;
+//! let recogniser = registry.recogniser(&model)?;
+//! let mut session = recogniser.session(Band::Broadband, Options::default());
+//! let samples = vec![0.0; 16_000]; // mono, ±1.0, 16 kHz
+//! let mut events = session.push(&samples);
+//! events.extend(session.finish());
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod check;
+pub mod error;
+pub mod package;
 pub mod recogniser;
+pub mod registry;
+
+pub use catalogue::{Bandwidth, CatalogueEntry, Generation};
+pub use error::{ModelsError, NameError};
+pub use package::{Package, PackageFiles};
+pub use registry::{ModelEntry, Registry, RegistryConfig};
