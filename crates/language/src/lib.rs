@@ -13,5 +13,5 @@ mod words;
 pub use dictionary::{Dictionary, DictionaryError, Pronunciation};
 pub use error::{LmError, Place};
 pub use model::{LanguageModel, LmState};
-pub use ngram::NgramModel;
+pub use ngram::{NgramModel, parse_arpa, parse_dmp, parse_trie};
 pub use vocabulary::{Vocabulary, WordId};

@@ -1,15 +1,20 @@
 //! Back-off n-gram models of order up to 3.
 
+mod arpa;
+mod arrays;
 mod bits;
+mod dmp;
 mod index;
 mod mapped;
 mod store;
 mod trie;
 
 use std::fs::File;
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
+use self::arrays::Arrays;
 use self::index::{Followers, Histories};
 use self::mapped::Bytes;
 use self::store::Store;
@@ -34,6 +39,7 @@ pub struct NgramModel {
 
 enum Storage {
     Trie(Trie),
+    Arrays(Arrays),
 }
 
 /// Runs the same code for each representation.
@@ -41,12 +47,14 @@ macro_rules! with_store {
     ($model:expr, $store:ident => $body:expr) => {
         match &$model.storage {
             Storage::Trie($store) => $body,
+            Storage::Arrays($store) => $body,
         }
     };
 }
 
 impl NgramModel {
-    /// Opens a language model file. A trie (`.lm.bin`) is memory-mapped and read in place.
+    /// Opens a language model file of any of the three formats; the contents tell which. A trie (`.lm.bin`) is
+    /// memory-mapped and read in place, the others are read into memory.
     ///
     /// # Errors
     /// When the file cannot be read, is none of the formats, or its contents contradict the format; the error names the
@@ -59,7 +67,34 @@ impl NgramModel {
 
     fn open_file(path: &Path) -> Result<NgramModel, Fault> {
         let file = File::open(path).map_err(Fault::Io)?;
-        Self::from_trie(Bytes::map(&file).map_err(Fault::Io)?)
+        let bytes = Bytes::map(&file).map_err(Fault::Io)?;
+        if bytes.starts_with(trie::MAGIC) {
+            Self::from_trie(bytes)
+        } else if dmp::is_dmp(&bytes) {
+            Self::from_arrays(dmp::parse(&bytes)?)
+        } else if bytes.starts_with(b"\x1f\x8b") {
+            Err(Fault::Unsupported("is compressed; decompress it first (gunzip)".to_owned()))
+        } else if bytes.iter().take(512).any(|&byte| byte == 0) {
+            Err(Fault::Unsupported("is none of: Sphinx trie (.lm.bin), Sphinx DMP, ARPA text".to_owned()))
+        } else {
+            Self::from_arrays(arpa::read(&bytes[..])?)
+        }
+    }
+
+    /// Reads an ARPA model line by line, from a pipe or a decompressor for instance.
+    ///
+    /// # Errors
+    /// When reading fails, or with the line number where the contents contradict the format.
+    pub fn read_arpa(input: impl BufRead) -> Result<NgramModel, LmError> {
+        arpa::read(input).and_then(Self::from_arrays).map_err(|fault| fault.in_file(MEMORY))
+    }
+
+    /// Writes the model in ARPA format: n-grams sorted by word ids, values with seven significant digits.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_arpa(&self, out: impl Write) -> io::Result<()> {
+        with_store!(self, store => arpa::write(store, &self.vocabulary, self.order, out))
     }
 
     fn from_trie(bytes: Bytes) -> Result<NgramModel, Fault> {
@@ -67,10 +102,15 @@ impl NgramModel {
         Self::new(vocabulary, order, Storage::Trie(trie))
     }
 
+    fn from_arrays((arrays, vocabulary, order): (Arrays, Vocabulary, usize)) -> Result<NgramModel, Fault> {
+        Self::new(vocabulary, order, Storage::Arrays(arrays))
+    }
+
     fn new(vocabulary: Vocabulary, order: usize, storage: Storage) -> Result<NgramModel, Fault> {
         let words = vocabulary.len() as u32;
         let histories = match &storage {
             Storage::Trie(store) => Histories::of(store, words),
+            Storage::Arrays(store) => Histories::of(store, words),
         };
         let histories = histories.map_err(|orphan| {
             Fault::Unsupported(format!(
@@ -174,6 +214,33 @@ impl NgramModel {
     fn unigram_backoff(&self, store: &impl Store, word: WordId) -> f32 {
         if (word as usize) < self.vocabulary.len() { store.unigram(word).backoff } else { 0.0 }
     }
+}
+
+/// The name under which errors report models that were not opened from a file.
+const MEMORY: &str = "(memory)";
+
+/// Reads an ARPA model from memory.
+///
+/// # Errors
+/// With the line number where the contents contradict the format.
+pub fn parse_arpa(bytes: &[u8]) -> Result<NgramModel, LmError> {
+    NgramModel::read_arpa(bytes)
+}
+
+/// Reads a Sphinx trie (`.lm.bin`) from memory; [`NgramModel::open`] reads it in place.
+///
+/// # Errors
+/// With the byte offset where the contents contradict the format.
+pub fn parse_trie(bytes: &[u8]) -> Result<NgramModel, LmError> {
+    NgramModel::from_trie(Bytes::Owned(bytes.to_vec())).map_err(|fault| fault.in_file(MEMORY))
+}
+
+/// Reads a Sphinx DMP model from memory.
+///
+/// # Errors
+/// With the byte offset where the contents contradict the format.
+pub fn parse_dmp(bytes: &[u8]) -> Result<NgramModel, LmError> {
+    dmp::parse(bytes).and_then(NgramModel::from_arrays).map_err(|fault| fault.in_file(MEMORY))
 }
 
 /// The bigram that a state remembers; `None` also for a state of another model whose index means nothing here.
