@@ -27,7 +27,9 @@ pub(super) fn read(input: impl BufRead) -> Result<(Arrays, Vocabulary, usize), F
     let mut found = vec![0u64; counts.len()];
     while line != "\\end\\" {
         let length = section_length(&line).filter(|&length| length <= counts.len()).ok_or_else(|| {
-            lines.fault(format!("{line:?} where a section that \\data\\ announces, like \\1-grams:, or \\end\\ should begin"))
+            lines.fault(format!(
+                "{line:?} where a section that \\data\\ announces, like \\1-grams:, or \\end\\ should begin"
+            ))
         })?;
         loop {
             let text = lines.expect("\\end\\")?;
@@ -60,7 +62,9 @@ impl<R: BufRead> Lines<R> {
             let read = self.input.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut self.buffer).map_err(Fault::Io)?;
             self.number += 1;
             if read == 0 {
-                return Err(self.fault(format!("the file ends without {wanted}; it is truncated or not a language model")));
+                return Err(
+                    self.fault(format!("the file ends without {wanted}; it is truncated or not a language model"))
+                );
             }
             if read as u64 == LINE_LIMIT && !self.buffer.ends_with(b"\n") {
                 return Err(self.fault(format!("is longer than {LINE_LIMIT} bytes; this is not an ARPA file")));
@@ -70,7 +74,8 @@ impl<R: BufRead> Lines<R> {
             }
         }
         let number = self.number;
-        std::str::from_utf8(self.buffer.trim_ascii()).map_err(|_| Fault::line(number, "is not UTF-8; convert the file to UTF-8"))
+        std::str::from_utf8(self.buffer.trim_ascii())
+            .map_err(|_| Fault::line(number, "is not UTF-8; convert the file to UTF-8"))
     }
 
     fn fault(&self, what: String) -> Fault {

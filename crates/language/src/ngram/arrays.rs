@@ -121,12 +121,7 @@ impl Builder {
         let bigrams = self.bigrams.iter().map(|bigram| {
             let rest = &self.trigrams[end..];
             end += rest.iter().take_while(|trigram| trigram.key[..2] == bigram.key).count();
-            Bigram {
-                word: bigram.key[1],
-                probability: bigram.probability,
-                backoff: bigram.backoff,
-                end: end as u32,
-            }
+            Bigram { word: bigram.key[1], probability: bigram.probability, backoff: bigram.backoff, end: end as u32 }
         });
         let bigrams = bigrams.collect();
         let trigrams = self.trigrams.iter().map(|t| Trigram { word: t.key[2], probability: t.probability }).collect();

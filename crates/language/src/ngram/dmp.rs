@@ -87,7 +87,9 @@ impl<'a> Input<'a> {
         let bytes = self.take(u64::from(count) * 4, what)?;
         let values: Vec<f32> = bytes.chunks_exact(4).map(|chunk| natural(four(chunk, 0, self.swapped))).collect();
         match values.iter().position(|value| !value.is_finite()) {
-            Some(bad) => Err(Fault::byte(at + 4 * bad as u64, format!("{what} hold a value that is not a finite number"))),
+            Some(bad) => {
+                Err(Fault::byte(at + 4 * bad as u64, format!("{what} hold a value that is not a finite number")))
+            }
             None => Ok(values),
         }
     }
@@ -228,7 +230,8 @@ impl Sections<'_> {
             };
             builder.bigram([history as u32, word as u32], probability.min(0.0), backoff);
             if self.order > 2 {
-                let end = self.first_trigram(index + 1).filter(|&end| trigram <= end && end <= self.trigrams.1.len() / 4);
+                let end =
+                    self.first_trigram(index + 1).filter(|&end| trigram <= end && end <= self.trigrams.1.len() / 4);
                 let end = end.ok_or_else(|| fault("has trigrams that lie outside the file's"))?;
                 for index in trigram..end {
                     self.add_trigram(builder, [history, word], index)?;

@@ -8,6 +8,7 @@ mod index;
 mod mapped;
 mod store;
 mod trie;
+mod trie_writer;
 
 use std::fs::File;
 use std::io::{self, BufRead, Write};
@@ -95,6 +96,15 @@ impl NgramModel {
     /// When writing fails.
     pub fn write_arpa(&self, out: impl Write) -> io::Result<()> {
         with_store!(self, store => arpa::write(store, &self.vocabulary, self.order, out))
+    }
+
+    /// Writes the model as a Sphinx trie (`.lm.bin`), which opens in place. Where more than 65 536 different values of a
+    /// kind occur they are quantised to as many.
+    ///
+    /// # Errors
+    /// When writing fails, or the model has more n-grams of a length than the format holds (2^25).
+    pub fn write_trie(&self, out: impl Write) -> io::Result<()> {
+        with_store!(self, store => trie_writer::write(store, &self.vocabulary, self.order, out))
     }
 
     fn from_trie(bytes: Bytes) -> Result<NgramModel, Fault> {

@@ -16,10 +16,10 @@ use crate::vocabulary::{Vocabulary, WordId};
 pub(super) const MAGIC: &[u8] = b"Trie Language Model";
 
 /// ln 1.0001: converts the file's logarithms to natural ones.
-const LN_BASE: f32 = 9.999_5e-5;
+pub(super) const LN_BASE: f32 = 9.999_5e-5;
 
 /// Entries of a quantiser table.
-const CODES: u64 = 1 << 16;
+pub(super) const CODES: u64 = 1 << 16;
 
 /// The format packs word ids and indices into 25 bits at most.
 const COUNT_LIMIT: u32 = 1 << 25;
