@@ -112,10 +112,7 @@ impl Kind {
     ];
 
     fn suffix(self) -> &'static str {
-        Kind::SUFFIXES
-            .iter()
-            .find(|(kind, _)| *kind == self)
-            .map_or("", |(_, suffix)| suffix)
+        Kind::SUFFIXES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, suffix)| suffix)
     }
 
     fn generation(self) -> Generation {
@@ -130,9 +127,7 @@ impl Kind {
         match self {
             Kind::Large => Bandwidth::Either,
             Kind::Broadband | Kind::Multimedia => Bandwidth::Broadband,
-            Kind::Narrowband | Kind::ShortForm | Kind::Telephony | Kind::Medical => {
-                Bandwidth::Narrowband
-            }
+            Kind::Narrowband | Kind::ShortForm | Kind::Telephony | Kind::Medical => Bandwidth::Narrowband,
         }
     }
 
@@ -206,8 +201,7 @@ fn entry(language: &str, language_name: &str, kind: Kind) -> CatalogueEntry {
     let name = format!("{language}{}", kind.suffix());
     let generation = kind.generation();
     let improved_customization = language.starts_with("en-") || language == "ja-JP";
-    let custom_language_model =
-        !(generation == Generation::Previous && matches!(language, "ar-MS" | "zh-CN"));
+    let custom_language_model = !(generation == Generation::Previous && matches!(language, "ar-MS" | "zh-CN"));
     let weight = match generation {
         Generation::Previous => 0.3,
         Generation::Next if improved_customization => 0.1,
@@ -270,10 +264,7 @@ pub fn catalogue() -> &'static [CatalogueEntry] {
 
 /// The present name of a model that was renamed; any other name as it is.
 pub fn current_name(name: &str) -> &str {
-    RENAMED
-        .iter()
-        .find(|(old, _)| *old == name)
-        .map_or(name, |(_, new)| new)
+    RENAMED.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)
 }
 
 /// The entry of a name, by its present or a former spelling.
@@ -292,9 +283,7 @@ pub fn on_pattern(name: &str) -> Option<CatalogueEntry> {
         .filter_map(|(kind, suffix)| name.strip_suffix(suffix).map(|language| (*kind, language)))
         .min_by_key(|(_, language)| language.len())?;
     let well_formed = language.len() >= 2
-        && language
-            .split('-')
-            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+        && language.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()));
     well_formed.then(|| entry(language, language, kind))
 }
 
@@ -304,20 +293,12 @@ mod tests {
 
     #[test]
     fn has_the_89_documented_names_once_each() {
-        let mut names: Vec<_> = catalogue()
-            .iter()
-            .map(|entry| entry.name.as_str())
-            .collect();
+        let mut names: Vec<_> = catalogue().iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names.len(), 89);
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 89);
-        for kind in [
-            "_BroadbandModel",
-            "_NarrowbandModel",
-            "_Multimedia",
-            "_Telephony",
-        ] {
+        for kind in ["_BroadbandModel", "_NarrowbandModel", "_Multimedia", "_Telephony"] {
             let count = names.iter().filter(|name| name.ends_with(kind)).count();
             let expected = match kind {
                 "_BroadbandModel" => 19,
@@ -338,92 +319,44 @@ mod tests {
         assert_eq!(broadband.customization_weight, Some(0.3));
 
         let telephony = find("en-US_Telephony").unwrap();
-        assert_eq!(
-            telephony.description,
-            "US English telephony model for narrowband audio (8kHz)"
-        );
-        assert_eq!(
-            (telephony.rate(), telephony.low_latency),
-            (8_000, Some(true))
-        );
+        assert_eq!(telephony.description, "US English telephony model for narrowband audio (8kHz)");
+        assert_eq!((telephony.rate(), telephony.low_latency), (8_000, Some(true)));
         assert!(!telephony.custom_acoustic_model);
 
         let large = find("en-US").unwrap();
         assert_eq!(large.description, "Large US English model");
-        assert_eq!(
-            (large.rate(), large.low_latency, large.bandwidth),
-            (8_000, Some(false), Bandwidth::Either)
-        );
-        assert_eq!(
-            (large.customization_weight, large.grammars),
-            (Some(0.5), false)
-        );
+        assert_eq!((large.rate(), large.low_latency, large.bandwidth), (8_000, Some(false), Bandwidth::Either));
+        assert_eq!((large.customization_weight, large.grammars), (Some(0.5), false));
     }
 
     #[test]
     fn exceptions_to_the_pattern() {
-        assert_eq!(
-            find("ar-MS_BroadbandModel").unwrap().customization_weight,
-            None
-        );
+        assert_eq!(find("ar-MS_BroadbandModel").unwrap().customization_weight, None);
         assert!(!find("zh-CN_NarrowbandModel").unwrap().grammars);
         assert!(find("zh-CN_Telephony").unwrap().custom_language_model);
-        assert_eq!(
-            find("ja-JP_Multimedia").unwrap().customization_weight,
-            Some(0.1)
-        );
-        assert_eq!(
-            find("fr-FR_Multimedia").unwrap().customization_weight,
-            Some(0.2)
-        );
+        assert_eq!(find("ja-JP_Multimedia").unwrap().customization_weight, Some(0.1));
+        assert_eq!(find("fr-FR_Multimedia").unwrap().customization_weight, Some(0.2));
         assert!(!find("en-WW_Medical_Telephony").unwrap().speaker_labels);
         assert!(find("en-GB_NarrowbandModel").unwrap().speaker_labels);
         assert!(!find("en-GB_BroadbandModel").unwrap().speaker_labels);
-        assert_eq!(
-            catalogue()
-                .iter()
-                .filter(|entry| !entry.speech_detection)
-                .count(),
-            5
-        );
+        assert_eq!(catalogue().iter().filter(|entry| !entry.speech_detection).count(), 5);
     }
 
     /// MODEL-05
     #[test]
     fn renamed_models_keep_their_old_names() {
-        assert_eq!(
-            find("ar-AR_BroadbandModel").unwrap().name,
-            "ar-MS_BroadbandModel"
-        );
-        assert_eq!(
-            find("en-UK_NarrowbandModel").unwrap().name,
-            "en-GB_NarrowbandModel"
-        );
+        assert_eq!(find("ar-AR_BroadbandModel").unwrap().name, "ar-MS_BroadbandModel");
+        assert_eq!(find("en-UK_NarrowbandModel").unwrap().name, "en-GB_NarrowbandModel");
         assert!(find("en-us_BroadbandModel").is_none(), "case matters");
     }
 
     #[test]
     fn names_on_the_pattern_are_understood() {
         let finnish = on_pattern("fi-FI_NarrowbandModel").unwrap();
-        assert_eq!(
-            (finnish.language.as_str(), finnish.rate()),
-            ("fi-FI", 8_000)
-        );
+        assert_eq!((finnish.language.as_str(), finnish.rate()), ("fi-FI", 8_000));
         assert_eq!(on_pattern("fi-FI").unwrap().generation, Generation::Large);
-        assert_eq!(
-            on_pattern("en-XX_ShortForm_NarrowbandModel")
-                .unwrap()
-                .language,
-            "en-XX"
-        );
-        for bad in [
-            "",
-            "_BroadbandModel",
-            "x",
-            "a b_Telephony",
-            "fi-FI_Whatever",
-            "../x_Telephony",
-        ] {
+        assert_eq!(on_pattern("en-XX_ShortForm_NarrowbandModel").unwrap().language, "en-XX");
+        for bad in ["", "_BroadbandModel", "x", "a b_Telephony", "fi-FI_Whatever", "../x_Telephony"] {
             assert_eq!(on_pattern(bad), None, "{bad:?}");
         }
     }

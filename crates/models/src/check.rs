@@ -69,21 +69,13 @@ impl std::fmt::Display for Finding {
 }
 
 /// Files every Sphinx acoustic model has; the mixture weights come in one of two forms.
-const ACOUSTIC_FILES: [&str; 5] = [
-    "mdef",
-    "means",
-    "variances",
-    "transition_matrices",
-    "feat.params",
-];
+const ACOUSTIC_FILES: [&str; 5] = ["mdef", "means", "variances", "transition_matrices", "feat.params"];
 const MIXTURE_WEIGHTS: [&str; 2] = ["sendump", "mixture_weights"];
 
 /// Examines every file of the package, reading those with a recorded checksum in full.
 pub fn examine(package: &Package) -> Vec<FileReport> {
-    let mut reports: Vec<FileReport> = required(package)
-        .into_iter()
-        .map(|(role, path)| examine_file(package, role, &path, true))
-        .collect();
+    let mut reports: Vec<FileReport> =
+        required(package).into_iter().map(|(role, path)| examine_file(package, role, &path, true)).collect();
     for path in package.checksums.keys() {
         if !reports.iter().any(|report| report.path == *path) {
             reports.push(examine_file(package, "further file".to_owned(), path, true));
@@ -98,16 +90,8 @@ pub(crate) fn files_present(package: &Package) -> Result<(), ModelsError> {
     for (role, path) in required(package) {
         let report = examine_file(package, role, &path, false);
         if !report.finding.is_good() {
-            let problem = format!(
-                "{} {} is {}",
-                report.role,
-                report.path.display(),
-                report.finding
-            );
-            return Err(ModelsError::Damaged {
-                package: package.name.clone(),
-                problem,
-            });
+            let problem = format!("{} {} is {}", report.role, report.path.display(), report.finding);
+            return Err(ModelsError::Damaged { package: package.name.clone(), problem });
         }
     }
     Ok(())
@@ -115,23 +99,12 @@ pub(crate) fn files_present(package: &Package) -> Result<(), ModelsError> {
 
 fn required(package: &Package) -> Vec<(String, std::path::PathBuf)> {
     let files = &package.files;
-    let mut required: Vec<_> = ACOUSTIC_FILES
-        .iter()
-        .map(|name| (format!("acoustic model, {name}"), files.acoustic.join(name)))
-        .collect();
-    let weights = MIXTURE_WEIGHTS
-        .iter()
-        .find(|name| files.acoustic.join(name).exists())
-        .unwrap_or(&MIXTURE_WEIGHTS[0]);
-    required.push((
-        format!("acoustic model, {weights}"),
-        files.acoustic.join(weights),
-    ));
+    let mut required: Vec<_> =
+        ACOUSTIC_FILES.iter().map(|name| (format!("acoustic model, {name}"), files.acoustic.join(name))).collect();
+    let weights = MIXTURE_WEIGHTS.iter().find(|name| files.acoustic.join(name).exists()).unwrap_or(&MIXTURE_WEIGHTS[0]);
+    required.push((format!("acoustic model, {weights}"), files.acoustic.join(weights)));
     required.push(("dictionary".to_owned(), files.dictionary.clone()));
-    required.push((
-        "noise dictionary".to_owned(),
-        files.noise_dictionary.clone(),
-    ));
+    required.push(("noise dictionary".to_owned(), files.noise_dictionary.clone()));
     required.push(("language model".to_owned(), files.language_model.clone()));
     if let Some(map) = &files.narrowband_map {
         required.push(("narrowband map".to_owned(), map.clone()));
@@ -147,12 +120,7 @@ fn examine_file(package: &Package, role: String, path: &Path, read: bool) -> Fil
         Ok(data) if data.len() == 0 => (0, Finding::Empty),
         Ok(data) => (data.len(), compare(package, path, read)),
     };
-    FileReport {
-        role,
-        path: path.to_owned(),
-        bytes,
-        finding,
-    }
+    FileReport { role, path: path.to_owned(), bytes, finding }
 }
 
 fn compare(package: &Package, path: &Path, read: bool) -> Finding {
@@ -162,10 +130,7 @@ fn compare(package: &Package, path: &Path, read: bool) -> Finding {
     match sha256(path) {
         Err(error) => Finding::Unreadable(error.to_string()),
         Ok(actual) if actual == *recorded => Finding::Verified,
-        Ok(actual) => Finding::Differs {
-            recorded: recorded.clone(),
-            actual,
-        },
+        Ok(actual) => Finding::Differs { recorded: recorded.clone(), actual },
     }
 }
 
@@ -180,11 +145,7 @@ fn sha256(path: &Path) -> std::io::Result<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
@@ -205,11 +166,7 @@ mod tests {
     #[test]
     fn complete_packages_pass() {
         let (_root, package) = copy();
-        assert!(
-            examine(&package)
-                .iter()
-                .all(|report| report.finding == Finding::Present)
-        );
+        assert!(examine(&package).iter().all(|report| report.finding == Finding::Present));
         files_present(&package).unwrap();
     }
 
@@ -231,13 +188,8 @@ mod tests {
         // SHA-256 of "content".
         let sum = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
         package.checksums.insert(path.clone(), sum.to_owned());
-        let finding = |package: &Package| {
-            examine(package)
-                .into_iter()
-                .find(|report| report.path == path)
-                .unwrap()
-                .finding
-        };
+        let finding =
+            |package: &Package| examine(package).into_iter().find(|report| report.path == path).unwrap().finding;
         assert_eq!(finding(&package), Finding::Verified);
         std::fs::write(&path, "tampered").unwrap();
         assert!(matches!(finding(&package), Finding::Differs { recorded, .. } if recorded == sum));
@@ -246,18 +198,11 @@ mod tests {
     #[test]
     fn debians_files_are_those_we_know() {
         if !Path::new(DEBIAN_DIRECTORY).exists() {
-            println!(
-                "skipped: debians_files_are_those_we_know: {DEBIAN_DIRECTORY} is not installed"
-            );
+            println!("skipped: debians_files_are_those_we_know: {DEBIAN_DIRECTORY} is not installed");
             return;
         }
         for report in examine(&Package::debian(Path::new(DEBIAN_DIRECTORY))) {
-            assert_eq!(
-                report.finding,
-                Finding::Verified,
-                "{}",
-                report.path.display()
-            );
+            assert_eq!(report.finding, Finding::Verified, "{}", report.path.display());
         }
     }
 }

@@ -126,16 +126,10 @@ impl Package {
     /// Reads the manifest of the package in `directory`.
     pub fn open(directory: &Path) -> Result<Package, ModelsError> {
         let path = directory.join(MANIFEST);
-        let read = |source| ModelsError::Read {
-            path: path.clone(),
-            source,
-        };
+        let read = |source| ModelsError::Read { path: path.clone(), source };
         let length = std::fs::metadata(&path).map_err(read)?.len();
         if length > LONGEST_MANIFEST {
-            return Err(ModelsError::Manifest {
-                path,
-                problem: format!("{length} bytes is too long for a manifest"),
-            });
+            return Err(ModelsError::Manifest { path, problem: format!("{length} bytes is too long for a manifest") });
         }
         let text = std::fs::read_to_string(&path).map_err(read)?;
         Package::parse(&text, directory)
@@ -143,56 +137,32 @@ impl Package {
 
     /// Reads a manifest from `text`; `directory` is where its relative paths start.
     pub fn parse(text: &str, directory: &Path) -> Result<Package, ModelsError> {
-        let problem = |problem: String| ModelsError::Manifest {
-            path: directory.join(MANIFEST),
-            problem,
-        };
-        let manifest: Manifest =
-            toml::from_str(text).map_err(|error| problem(describe_toml_error(text, &error)))?;
+        let problem = |problem: String| ModelsError::Manifest { path: directory.join(MANIFEST), problem };
+        let manifest: Manifest = toml::from_str(text).map_err(|error| problem(describe_toml_error(text, &error)))?;
         if manifest.format != 1 {
             return Err(problem(format!(
                 "format {} is not known to this version, which reads format 1",
                 manifest.format
             )));
         }
-        if manifest.name.is_empty()
-            || !manifest
-                .name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        {
-            return Err(problem(format!(
-                "name {:?} must consist of letters, digits, '-', '_' and '.'",
-                manifest.name
-            )));
+        if manifest.name.is_empty() || !manifest.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            return Err(problem(format!("name {:?} must consist of letters, digits, '-', '_' and '.'", manifest.name)));
         }
         if !is_date(&manifest.released) {
-            return Err(problem(format!(
-                "released {:?} must be a date, YYYY-MM-DD",
-                manifest.released
-            )));
+            return Err(problem(format!("released {:?} must be a date, YYYY-MM-DD", manifest.released)));
         }
         let mut bands = Vec::new();
         for rate in &manifest.sample_rates {
-            let band = [Band::Broadband, Band::Narrowband]
-                .into_iter()
-                .find(|band| band.sample_rate() == *rate);
-            bands.push(
-                band.ok_or_else(|| problem(format!("sample rate {rate} must be 16000 or 8000")))?,
-            );
+            let band = [Band::Broadband, Band::Narrowband].into_iter().find(|band| band.sample_rate() == *rate);
+            bands.push(band.ok_or_else(|| problem(format!("sample rate {rate} must be 16000 or 8000")))?);
         }
         if bands.is_empty() {
-            return Err(problem(
-                "sample_rates must name at least one of 16000 and 8000".to_owned(),
-            ));
+            return Err(problem("sample_rates must name at least one of 16000 and 8000".to_owned()));
         }
         let mut checksums = BTreeMap::new();
         for (file, sum) in manifest.checksums {
             if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(problem(format!(
-                    "checksum of {} must be 64 hexadecimal digits (SHA-256)",
-                    file.display()
-                )));
+                return Err(problem(format!("checksum of {} must be 64 hexadecimal digits (SHA-256)", file.display())));
             }
             checksums.insert(directory.join(file), sum.to_ascii_lowercase());
         }
@@ -210,10 +180,7 @@ impl Package {
                 dictionary: directory.join(manifest.files.dictionary),
                 noise_dictionary: directory.join(manifest.files.noise_dictionary),
                 language_model: directory.join(manifest.files.language_model),
-                narrowband_map: manifest
-                    .files
-                    .narrowband_map
-                    .map(|file| directory.join(file)),
+                narrowband_map: manifest.files.narrowband_map.map(|file| directory.join(file)),
             },
             checksums,
             directory: directory.to_owned(),
@@ -225,10 +192,7 @@ impl Package {
     /// Checksums are known for Debian's own directory only: whoever names another has their own files.
     pub fn debian(directory: &Path) -> Package {
         let checksums = match directory == Path::new(DEBIAN_DIRECTORY) {
-            true => DEBIAN_CHECKSUMS
-                .iter()
-                .map(|(file, sum)| (directory.join(file), (*sum).to_owned()))
-                .collect(),
+            true => DEBIAN_CHECKSUMS.iter().map(|(file, sum)| (directory.join(file), (*sum).to_owned())).collect(),
             false => BTreeMap::new(),
         };
         Package {
@@ -236,7 +200,9 @@ impl Package {
             language: "en-US".to_owned(),
             kind: PackageKind::Sphinx,
             released: "2022-09-28".to_owned(),
-            description: "US English of the CMU Sphinx project: phonetically tied mixtures, 5126 senones, trigram model".to_owned(),
+            description:
+                "US English of the CMU Sphinx project: phonetically tied mixtures, 5126 senones, trigram model"
+                    .to_owned(),
             licence: "BSD-2-Clause".to_owned(),
             bands: vec![Band::Broadband, Band::Narrowband],
             serves: [
@@ -264,48 +230,20 @@ impl Package {
 
 /// Files of `pocketsphinx-en-us` 0.8+5prealpha+1-15 (Debian 12).
 const DEBIAN_CHECKSUMS: [(&str, &str); 9] = [
-    (
-        "cmudict-en-us.dict",
-        "9de99dd2a24b63c653c1c30ab39388d05185cae36d0875f15c319b4ad6dc43af",
-    ),
-    (
-        "en-us.lm.bin",
-        "db21d0642286677699e6dbc859d2e5395570222361999387ce60f6e1d01995d6",
-    ),
-    (
-        "en-us/feat.params",
-        "9f8058c107ebbc42abef6d39c67c6aedbcf60ac371332e550994e12a0392cb02",
-    ),
-    (
-        "en-us/mdef",
-        "2360f9a86889c1cfee8bd618a0269387911e5fb2920a594f506b18b8c79683b0",
-    ),
-    (
-        "en-us/means",
-        "832019e32cac12eb318964f96f469034acb12d0348eeddc3831831a100cb4dd4",
-    ),
-    (
-        "en-us/noisedict",
-        "7295b07df2c204c4f87c6782b6be1a3859d7006d4e3864181c955d6dab105a33",
-    ),
-    (
-        "en-us/sendump",
-        "8c9564c0d5bef69ca9d9bf1014abe162f071644cf02cf1fa8a483c3dc165a7a8",
-    ),
-    (
-        "en-us/transition_matrices",
-        "c1f7f28ea43177be734be1f88bd7f1b9a853d0e660f8599c67c6eaeca8bb539a",
-    ),
-    (
-        "en-us/variances",
-        "b00d696f85e96834fc10f8e5f06428d8c4db6bffdbe5845b6f69bf6efbc48fa5",
-    ),
+    ("cmudict-en-us.dict", "9de99dd2a24b63c653c1c30ab39388d05185cae36d0875f15c319b4ad6dc43af"),
+    ("en-us.lm.bin", "db21d0642286677699e6dbc859d2e5395570222361999387ce60f6e1d01995d6"),
+    ("en-us/feat.params", "9f8058c107ebbc42abef6d39c67c6aedbcf60ac371332e550994e12a0392cb02"),
+    ("en-us/mdef", "2360f9a86889c1cfee8bd618a0269387911e5fb2920a594f506b18b8c79683b0"),
+    ("en-us/means", "832019e32cac12eb318964f96f469034acb12d0348eeddc3831831a100cb4dd4"),
+    ("en-us/noisedict", "7295b07df2c204c4f87c6782b6be1a3859d7006d4e3864181c955d6dab105a33"),
+    ("en-us/sendump", "8c9564c0d5bef69ca9d9bf1014abe162f071644cf02cf1fa8a483c3dc165a7a8"),
+    ("en-us/transition_matrices", "c1f7f28ea43177be734be1f88bd7f1b9a853d0e660f8599c67c6eaeca8bb539a"),
+    ("en-us/variances", "b00d696f85e96834fc10f8e5f06428d8c4db6bffdbe5845b6f69bf6efbc48fa5"),
 ];
 
 fn is_date(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
-    let digits =
-        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
     matches!(parts[..], [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2))
 }
 
@@ -353,43 +291,20 @@ language_model = "/models/fi.lm.bin"
     #[test]
     fn says_what_is_wrong_and_where() {
         let cases = [
-            (
-                GOOD.replace("format = 1", "format = 2"),
-                "format 2 is not known",
-            ),
-            (
-                GOOD.replace("sphinx", "sphynx"),
-                "line 5: unknown variant `sphynx`",
-            ),
-            (
-                GOOD.replace("[16000]", "[44100]"),
-                "sample rate 44100 must be 16000 or 8000",
-            ),
+            (GOOD.replace("format = 1", "format = 2"), "format 2 is not known"),
+            (GOOD.replace("sphinx", "sphynx"), "line 5: unknown variant `sphynx`"),
+            (GOOD.replace("[16000]", "[44100]"), "sample rate 44100 must be 16000 or 8000"),
             (GOOD.replace("[16000]", "[]"), "at least one of"),
             (GOOD.replace("2024-02-29", "yesterday"), "must be a date"),
             (GOOD.replace("9DE99", "9DE9"), "64 hexadecimal digits"),
-            (
-                GOOD.replace("fi-small", "fi/small"),
-                "must consist of letters",
-            ),
-            (
-                GOOD.replace("acoustic", "accoustic"),
-                "line 10: unknown field `accoustic`",
-            ),
-            (
-                GOOD.replace("language = \"fi-FI\"", ""),
-                "missing field `language`",
-            ),
+            (GOOD.replace("fi-small", "fi/small"), "must consist of letters"),
+            (GOOD.replace("acoustic", "accoustic"), "line 10: unknown field `accoustic`"),
+            (GOOD.replace("language = \"fi-FI\"", ""), "missing field `language`"),
             ("name = ".to_owned(), "line 1"),
         ];
         for (text, expected) in cases {
-            let message = Package::parse(&text, Path::new("/srv/fi"))
-                .unwrap_err()
-                .to_string();
-            assert!(
-                message.contains(expected),
-                "{message:?} should contain {expected:?}"
-            );
+            let message = Package::parse(&text, Path::new("/srv/fi")).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message:?} should contain {expected:?}");
             assert!(message.starts_with("/srv/fi/package.toml: "), "{message:?}");
             assert!(!message.contains('\n'), "{message:?}");
         }
@@ -397,10 +312,7 @@ language_model = "/models/fi.lm.bin"
 
     #[test]
     fn own_copies_of_the_debian_files_have_no_recorded_checksums() {
-        assert_eq!(
-            Package::debian(Path::new(DEBIAN_DIRECTORY)).checksums.len(),
-            DEBIAN_CHECKSUMS.len()
-        );
+        assert_eq!(Package::debian(Path::new(DEBIAN_DIRECTORY)).checksums.len(), DEBIAN_CHECKSUMS.len());
         assert!(Package::debian(Path::new("/srv/mine")).checksums.is_empty());
     }
 

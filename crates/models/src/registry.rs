@@ -102,11 +102,7 @@ impl Registry {
         for directory in &config.package_dirs {
             packages.extend(packages_in(directory)?);
         }
-        if let Some(directory) = config
-            .default_package
-            .as_deref()
-            .filter(|directory| directory.exists())
-        {
+        if let Some(directory) = config.default_package.as_deref().filter(|directory| directory.exists()) {
             packages.push(match directory.join(MANIFEST).exists() {
                 true => Package::open(directory)?,
                 false => Package::debian(directory),
@@ -114,16 +110,9 @@ impl Registry {
         }
         if packages.is_empty() {
             let looked = config.package_dirs.iter().chain(&config.default_package);
-            let looked = looked
-                .map(|directory| directory.display().to_string())
-                .collect::<Vec<_>>()
-                .join(", ");
+            let looked = looked.map(|directory| directory.display().to_string()).collect::<Vec<_>>().join(", ");
             return Err(ModelsError::NothingInstalled {
-                looked: if looked.is_empty() {
-                    "the configuration".into()
-                } else {
-                    looked
-                },
+                looked: if looked.is_empty() { "the configuration".into() } else { looked },
             });
         }
 
@@ -144,38 +133,19 @@ impl Registry {
                     problem: format!("serves {name:?}, which says neither language nor kind; names look like en-US_BroadbandModel, en-US_Telephony or en-US"),
                 })?;
                 let package = Arc::clone(&package);
-                entries.entry(info.name.clone()).or_insert(ModelEntry {
-                    info: Arc::new(info),
-                    package,
-                });
+                entries.entry(info.name.clone()).or_insert(ModelEntry { info: Arc::new(info), package });
             }
-            slots.insert(
-                package.name.clone(),
-                Slot {
-                    package,
-                    recogniser: Mutex::new(None),
-                },
-            );
+            slots.insert(package.name.clone(), Slot { package, recogniser: Mutex::new(None) });
         }
         for (model, package) in &config.names {
-            let info = properties(model).ok_or_else(|| ModelsError::OddName {
+            let info = properties(model).ok_or_else(|| ModelsError::OddName { model: model.clone() })?;
+            let slot = slots.get(package).ok_or_else(|| ModelsError::NoSuchPackage {
                 model: model.clone(),
+                package: package.clone(),
+                installed: slots.keys().cloned().collect::<Vec<_>>().join(", "),
             })?;
-            let slot = slots
-                .get(package)
-                .ok_or_else(|| ModelsError::NoSuchPackage {
-                    model: model.clone(),
-                    package: package.clone(),
-                    installed: slots.keys().cloned().collect::<Vec<_>>().join(", "),
-                })?;
             let package = Arc::clone(&slot.package);
-            entries.insert(
-                info.name.clone(),
-                ModelEntry {
-                    info: Arc::new(info),
-                    package,
-                },
-            );
+            entries.insert(info.name.clone(), ModelEntry { info: Arc::new(info), package });
         }
         Ok(Registry {
             slots,
@@ -189,9 +159,7 @@ impl Registry {
     pub fn resolve(&self, name: &str) -> Result<ModelEntry, NameError> {
         match self.entries.get(catalogue::current_name(name)) {
             Some(entry) => Ok(entry.clone()),
-            None if catalogue::find(name).is_some() => {
-                Err(NameError::NotInstalled(name.to_owned()))
-            }
+            None if catalogue::find(name).is_some() => Err(NameError::NotInstalled(name.to_owned())),
             None => Err(NameError::Unknown(name.to_owned())),
         }
     }
@@ -208,33 +176,28 @@ impl Registry {
 
     /// The installed packages, by name.
     pub fn packages(&self) -> Vec<&Package> {
-        self.slots
-            .values()
-            .map(|slot| slot.package.as_ref())
-            .collect()
+        self.slots.values().map(|slot| slot.package.as_ref()).collect()
     }
 
     /// The recogniser of a model. The first call for a package loads it, which takes seconds and a CPU: not on an async
     /// task. Calls meanwhile wait for it; names served by the same package share one recogniser.
     pub fn recogniser(&self, entry: &ModelEntry) -> Result<Arc<Recogniser>, ModelsError> {
+        self.load_package(&entry.package.name)
+    }
+
+    /// The recogniser of a package, whichever names lead to it; as [`Registry::recogniser`].
+    pub fn load_package(&self, name: &str) -> Result<Arc<Recogniser>, ModelsError> {
         let slot = self
             .slots
-            .get(&entry.package.name)
-            .ok_or_else(|| ModelsError::Damaged {
-                package: entry.package.name.clone(),
-                problem: "is not of this registry".to_owned(),
-            })?;
+            .get(name)
+            .ok_or_else(|| ModelsError::Damaged { package: name.to_owned(), problem: "is not installed".to_owned() })?;
         let mut recogniser = slot.recogniser.lock();
         if let Some(recogniser) = recogniser.as_ref() {
             return Ok(Arc::clone(recogniser));
         }
         let began = Instant::now();
         let loaded = Arc::new(load(&slot.package, self.cache_dir.as_deref())?);
-        tracing::info!(
-            package = slot.package.name,
-            seconds = began.elapsed().as_secs_f64(),
-            "model loaded"
-        );
+        tracing::info!(package = name, seconds = began.elapsed().as_secs_f64(), "model loaded");
         *recogniser = Some(Arc::clone(&loaded));
         Ok(loaded)
     }
@@ -242,22 +205,19 @@ impl Registry {
     /// Whether the recogniser of a model is loaded already. Does not wait.
     pub fn is_loaded(&self, entry: &ModelEntry) -> bool {
         let slot = self.slots.get(&entry.package.name);
-        slot.and_then(|slot| slot.recogniser.try_lock())
-            .is_some_and(|recogniser| recogniser.is_some())
+        slot.and_then(|slot| slot.recogniser.try_lock()).is_some_and(|recogniser| recogniser.is_some())
     }
 }
 
 fn load(package: &Package, cache_dir: Option<&Path>) -> Result<Recogniser, ModelsError> {
     crate::check::files_present(package)?;
     let _ = cache_dir;
-    Ok(Recogniser {})
+    Recogniser::load(&package.name, &package.files)
 }
 
 /// The properties of a name of the catalogue, or of one made up on its pattern.
 fn properties(name: &str) -> Option<CatalogueEntry> {
-    catalogue::find(name)
-        .cloned()
-        .or_else(|| catalogue::on_pattern(name))
+    catalogue::find(name).cloned().or_else(|| catalogue::on_pattern(name))
 }
 
 /// The package in `directory`, or those in its subdirectories, in alphabetical order.
@@ -265,10 +225,7 @@ fn packages_in(directory: &Path) -> Result<Vec<Package>, ModelsError> {
     if directory.join(MANIFEST).exists() {
         return Ok(vec![Package::open(directory)?]);
     }
-    let read = |source| ModelsError::Read {
-        path: directory.to_owned(),
-        source,
-    };
+    let read = |source| ModelsError::Read { path: directory.to_owned(), source };
     let mut found = Vec::new();
     for inner in std::fs::read_dir(directory).map_err(read)? {
         let inner = inner.map_err(read)?.path();
@@ -304,36 +261,23 @@ language_model = "fi.lm.bin"
         for (name, serves) in packages {
             let directory = root.path().join(name);
             std::fs::create_dir(&directory).unwrap();
-            let text = MANIFEST_TEXT
-                .replace("NAME", name)
-                .replace("SERVES", serves);
+            let text = MANIFEST_TEXT.replace("NAME", name).replace("SERVES", serves);
             std::fs::write(directory.join(MANIFEST), text).unwrap();
         }
         root
     }
 
     fn config(root: &Path) -> RegistryConfig {
-        RegistryConfig {
-            package_dirs: vec![root.to_owned()],
-            default_package: None,
-            ..RegistryConfig::default()
-        }
+        RegistryConfig { package_dirs: vec![root.to_owned()], default_package: None, ..RegistryConfig::default() }
     }
 
     #[test]
     fn the_debian_package_serves_six_names() {
         // An existing directory is enough: opening a registry reads no model files.
         let root = tempfile::tempdir().unwrap();
-        let config = RegistryConfig {
-            default_package: Some(root.path().to_owned()),
-            ..RegistryConfig::default()
-        };
+        let config = RegistryConfig { default_package: Some(root.path().to_owned()), ..RegistryConfig::default() };
         let registry = Registry::open(&config).unwrap();
-        let names: Vec<_> = registry
-            .installed()
-            .iter()
-            .map(|entry| entry.info.name.clone())
-            .collect();
+        let names: Vec<_> = registry.installed().iter().map(|entry| entry.info.name.clone()).collect();
         assert_eq!(
             names,
             [
@@ -346,10 +290,7 @@ language_model = "fi.lm.bin"
             ]
         );
         assert_eq!(registry.default_model(), "en-US_BroadbandModel");
-        assert_eq!(
-            registry.resolve("en-US_BroadbandModel").unwrap().version(),
-            "en-US_BroadbandModel.v2022-09-28"
-        );
+        assert_eq!(registry.resolve("en-US_BroadbandModel").unwrap().version(), "en-US_BroadbandModel.v2022-09-28");
     }
 
     /// MODEL-03
@@ -357,19 +298,10 @@ language_model = "fi.lm.bin"
     fn tells_unknown_names_from_names_that_are_not_installed() {
         let root = directory_with(&[("one", "en-GB_Telephony")]);
         let registry = Registry::open(&config(root.path())).unwrap();
-        assert_eq!(
-            registry.resolve("xx-XX_Nonsense").unwrap_err(),
-            NameError::Unknown("xx-XX_Nonsense".into())
-        );
-        assert_eq!(
-            registry.resolve("xx-XX_Nonsense").unwrap_err().to_string(),
-            "Model 'xx-XX_Nonsense' not found"
-        );
+        assert_eq!(registry.resolve("xx-XX_Nonsense").unwrap_err(), NameError::Unknown("xx-XX_Nonsense".into()));
+        assert_eq!(registry.resolve("xx-XX_Nonsense").unwrap_err().to_string(), "Model 'xx-XX_Nonsense' not found");
         let missing = registry.resolve("de-DE_BroadbandModel").unwrap_err();
-        assert_eq!(
-            missing,
-            NameError::NotInstalled("de-DE_BroadbandModel".into())
-        );
+        assert_eq!(missing, NameError::NotInstalled("de-DE_BroadbandModel".into()));
         assert_eq!(missing.to_string(), "Requested model is not available");
     }
 
@@ -378,20 +310,14 @@ language_model = "fi.lm.bin"
     fn former_names_answer_with_the_present_one() {
         let root = directory_with(&[("one", "en-GB_BroadbandModel")]);
         let registry = Registry::open(&config(root.path())).unwrap();
-        assert_eq!(
-            registry.resolve("en-UK_BroadbandModel").unwrap().info.name,
-            "en-GB_BroadbandModel"
-        );
+        assert_eq!(registry.resolve("en-UK_BroadbandModel").unwrap().info.name, "en-GB_BroadbandModel");
     }
 
     /// REC-L10, MODEL-06, MODEL-08
     #[test]
     fn the_band_follows_name_and_rate() {
         let root = tempfile::tempdir().unwrap();
-        let config = RegistryConfig {
-            default_package: Some(root.path().to_owned()),
-            ..RegistryConfig::default()
-        };
+        let config = RegistryConfig { default_package: Some(root.path().to_owned()), ..RegistryConfig::default() };
         let registry = Registry::open(&config).unwrap();
         let band = |name, rate| registry.resolve(name).unwrap().band_for(rate);
         assert_eq!(band("en-US_BroadbandModel", 8_000), None);
@@ -407,72 +333,38 @@ language_model = "fi.lm.bin"
         let root = directory_with(&[("b", "fi-FI_Telephony"), ("a", "fi-FI")]);
         let mut config = config(root.path());
         let registry = Registry::open(&config).unwrap();
-        assert_eq!(
-            registry
-                .resolve("fi-FI_BroadbandModel")
-                .unwrap()
-                .package
-                .name,
-            "a"
-        );
-        config
-            .names
-            .insert("fi-FI_BroadbandModel".into(), "b".into());
+        assert_eq!(registry.resolve("fi-FI_BroadbandModel").unwrap().package.name, "a");
+        config.names.insert("fi-FI_BroadbandModel".into(), "b".into());
         config.names.insert("sv-SE_Telephony".into(), "a".into());
         let registry = Registry::open(&config).unwrap();
-        assert_eq!(
-            registry
-                .resolve("fi-FI_BroadbandModel")
-                .unwrap()
-                .package
-                .name,
-            "b"
-        );
-        assert_eq!(
-            registry.resolve("sv-SE_Telephony").unwrap().package.name,
-            "a"
-        );
+        assert_eq!(registry.resolve("fi-FI_BroadbandModel").unwrap().package.name, "b");
+        assert_eq!(registry.resolve("sv-SE_Telephony").unwrap().package.name, "a");
     }
 
     #[test]
     fn configuration_mistakes_are_told() {
         let root = directory_with(&[("a", "fi-FI")]);
         let mut with_unknown_package = config(root.path());
-        with_unknown_package
-            .names
-            .insert("fi-FI_Telephony".into(), "c".into());
-        let message = Registry::open(&with_unknown_package)
-            .err()
-            .unwrap()
-            .to_string();
+        with_unknown_package.names.insert("fi-FI_Telephony".into(), "c".into());
+        let message = Registry::open(&with_unknown_package).err().unwrap().to_string();
         assert!(
-            message.contains("maps model fi-FI_Telephony to package \"c\"")
-                && message.contains("installed: a"),
+            message.contains("maps model fi-FI_Telephony to package \"c\"") && message.contains("installed: a"),
             "{message}"
         );
 
         let mut with_odd_name = config(root.path());
         with_odd_name.names.insert("what?".into(), "a".into());
-        assert!(matches!(
-            Registry::open(&with_odd_name),
-            Err(ModelsError::OddName { .. })
-        ));
+        assert!(matches!(Registry::open(&with_odd_name), Err(ModelsError::OddName { .. })));
 
         let mut twice = config(root.path());
         twice.package_dirs.push(root.path().join("a"));
-        assert!(matches!(
-            Registry::open(&twice),
-            Err(ModelsError::SameName { .. })
-        ));
+        assert!(matches!(Registry::open(&twice), Err(ModelsError::SameName { .. })));
 
         let mut nothing = config(root.path());
         nothing.package_dirs.clear();
         nothing.default_package = Some(root.path().join("absent"));
         let message = Registry::open(&nothing).err().unwrap().to_string();
-        assert!(
-            message.contains("apt-get install pocketsphinx-en-us"),
-            "{message}"
-        );
+        assert!(message.contains("apt-get install pocketsphinx-en-us"), "{message}");
     }
 
     #[test]
@@ -481,10 +373,7 @@ language_model = "fi.lm.bin"
         let registry = Registry::open(&config(root.path())).unwrap();
         let entry = registry.resolve("fi-FI").unwrap();
         let message = registry.recogniser(&entry).err().unwrap().to_string();
-        assert!(
-            message.contains("model package \"a\"") && message.contains("am"),
-            "{message}"
-        );
+        assert!(message.contains("model package \"a\"") && message.contains("am"), "{message}");
         assert!(!registry.is_loaded(&entry));
     }
 }
