@@ -29,6 +29,8 @@ pub mod error;
 pub mod package;
 pub mod recogniser;
 pub mod registry;
+pub mod tuning;
+pub mod utterance;
 
 pub use catalogue::{Bandwidth, CatalogueEntry, Generation};
 pub use error::{ModelsError, NameError};

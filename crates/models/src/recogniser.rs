@@ -1,8 +1,21 @@
 //! A loaded model and the sessions that recognise with it.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use dictum_decoder::result::Utterance;
+use dictum_acoustic::{FrontEnd, FrontEndConfig, NarrowbandMap, SphinxModel};
+use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
+use dictum_decoder::lexicon::Lexicon;
+use dictum_decoder::look_ahead::LookAheadCache;
+use dictum_decoder::network::Network;
+use dictum_decoder::result::{EndOfUtterance, Utterance};
+use dictum_decoder::search::SearchGraph;
+use dictum_language::{Dictionary, LanguageModel, NgramModel, WordId};
+
+use crate::error::ModelsError;
+use crate::package::PackageFiles;
+use crate::tuning::Tuning;
+use crate::utterance::{Segment, UtteranceDecoder};
 
 /// What one session wants of the recogniser. `Default` is what a request without parameters gets.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,39 +87,244 @@ impl Band {
     }
 }
 
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A loaded model package: immutable, shared by all sessions.
-pub struct Recogniser {}
+pub struct Recogniser {
+    acoustic: SphinxModel,
+    broadband: FrontEndConfig,
+    narrowband: FrontEndConfig,
+    graph: SearchGraph,
+    lm: Arc<NgramModel>,
+    tuning: Tuning,
+}
+
+/// Memory for look-ahead tables, which all sessions share.
+const LOOK_AHEAD_BYTES: usize = 48 << 20;
 
 impl Recogniser {
-    /// Starts a session.
-    pub fn session(self: &Arc<Self>, _band: Band, _options: Options) -> Session {
-        Session { _recogniser: Arc::clone(self) }
+    /// Loads a package. Takes well under a second with the default package, so nothing compiled is kept on disk.
+    pub fn load(package: &str, files: &PackageFiles) -> Result<Recogniser, ModelsError> {
+        Recogniser::load_tuned(package, files, Tuning::default())
     }
+
+    /// Loads a package with other than the default beams and weights.
+    pub fn load_tuned(package: &str, files: &PackageFiles, tuning: Tuning) -> Result<Recogniser, ModelsError> {
+        let failed = |source: BoxedError| ModelsError::Load { package: package.to_owned(), source };
+        let acoustic = SphinxModel::load(&files.acoustic).map_err(|error| failed(error.into()))?;
+        let dictionary = Dictionary::open(&files.dictionary).map_err(|error| failed(error.into()))?;
+        let fillers = Dictionary::open(&files.noise_dictionary).map_err(|error| failed(error.into()))?;
+        let lm = Arc::new(NgramModel::open(&files.language_model).map_err(|error| failed(error.into()))?);
+        let map = narrowband_map(files.narrowband_map.as_deref()).map_err(failed)?;
+
+        let units = acoustic.units();
+        let lexicon = Arc::new(Lexicon::from_dictionary(units, &dictionary, &fillers, lm.vocabulary()));
+        if lexicon.is_empty() {
+            let problem = "the dictionary and the language model have no word in common";
+            return Err(ModelsError::Damaged { package: package.to_owned(), problem: problem.to_owned() });
+        }
+        let network = Arc::new(Network::compile(units, &lexicon, &|word| lm.unigram(word)));
+        let look_ahead =
+            LookAheadCache::new(Arc::clone(&network), Arc::clone(&lexicon), Arc::clone(&lm), LOOK_AHEAD_BYTES);
+        let start_word = lm.vocabulary().sentence_start().unwrap_or(WordId::MAX);
+        let graph = SearchGraph {
+            network,
+            lexicon,
+            lm: Arc::clone(&lm) as Arc<dyn LanguageModel>,
+            start_word,
+            look_ahead: Arc::new(look_ahead),
+            transitions: SearchGraph::transitions_of(units),
+        };
+        let broadband = acoustic.front_end().clone();
+        let narrowband = match map {
+            Some(map) => broadband.clone().with_narrowband(map).map_err(|problem| failed(problem.into()))?,
+            None => broadband.clone(),
+        };
+        Ok(Recogniser { acoustic, broadband, narrowband, graph, lm, tuning })
+    }
+
+    /// Starts a session.
+    pub fn session(self: &Arc<Self>, band: Band, options: Options) -> Session {
+        Session::new(Arc::clone(self), band, options)
+    }
+
+    /// The acoustic model.
+    pub fn acoustic(&self) -> &SphinxModel {
+        &self.acoustic
+    }
+
+    /// What a search runs on.
+    pub fn graph(&self) -> &SearchGraph {
+        &self.graph
+    }
+
+    /// The language model.
+    pub fn language_model(&self) -> &NgramModel {
+        &self.lm
+    }
+
+    /// Beams, weights and calibration.
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+}
+
+fn narrowband_map(path: Option<&Path>) -> Result<Option<NarrowbandMap>, BoxedError> {
+    Ok(match path {
+        Some(path) => Some(NarrowbandMap::parse(&std::fs::read(path)?)?),
+        None => None,
+    })
 }
 
 /// One stream of audio being recognised. CPU-bound; never call from an async task.
 pub struct Session {
-    _recogniser: Arc<Recogniser>,
+    recogniser: Arc<Recogniser>,
+    front_end: FrontEnd,
+    detector: SpeechDetector,
+    endpointer: Endpointer,
+    decoder: UtteranceDecoder,
+    /// Cepstra that an utterance may still need; the first has the number `cepstra_from`.
+    cepstra: Vec<[f32; 13]>,
+    cepstra_from: u64,
+    /// Whether each detector frame held speech; the first has the number `speech_from`.
+    speech: Vec<bool>,
+    speech_from: u64,
+    /// First detector frame of the utterance that is open.
+    began: Option<u64>,
+    activities: Vec<Activity>,
+    samples: u64,
+    speech_frames: u64,
+    rate: u32,
+    frame_rate: f64,
+    split_reason: EndOfUtterance,
 }
 
 impl Session {
+    fn new(recogniser: Arc<Recogniser>, band: Band, options: Options) -> Session {
+        let front_end = match band {
+            Band::Broadband => &recogniser.broadband,
+            Band::Narrowband => &recogniser.narrowband,
+        };
+        let endpoint = EndpointConfig {
+            end_silence: options.end_of_phrase_silence_time,
+            sensitivity: options.speech_detector_sensitivity,
+            suppression: options.background_audio_suppression,
+            longest: options.longest_utterance,
+            ..EndpointConfig::default()
+        };
+        Session {
+            front_end: FrontEnd::new(front_end),
+            frame_rate: front_end.frame_rate(),
+            detector: SpeechDetector::new(band.sample_rate()),
+            endpointer: Endpointer::new(endpoint),
+            decoder: UtteranceDecoder::new(Arc::clone(&recogniser), band, options),
+            cepstra: Vec::new(),
+            cepstra_from: 0,
+            speech: Vec::new(),
+            speech_from: 0,
+            began: None,
+            activities: Vec::new(),
+            samples: 0,
+            speech_frames: 0,
+            rate: band.sample_rate(),
+            split_reason: EndOfUtterance::Silence,
+            recogniser,
+        }
+    }
+
+    /// The model it recognises with.
+    pub fn recogniser(&self) -> &Arc<Recogniser> {
+        &self.recogniser
+    }
+
     /// Takes mono samples (full scale ±1.0) at the band's rate and reports what they completed.
-    pub fn push(&mut self, _samples: &[f32]) -> Vec<Event> {
-        Vec::new()
+    pub fn push(&mut self, samples: &[f32]) -> Vec<Event> {
+        let mut events = Vec::new();
+        // In pieces of a tenth of a second, so that utterances end where they end however audio is pushed.
+        for piece in samples.chunks(self.rate as usize / 10) {
+            self.samples += piece.len() as u64;
+            self.front_end.push(piece, &mut self.cepstra);
+            self.activities.clear();
+            self.detector.push(piece, &mut self.activities);
+            for index in 0..self.activities.len() {
+                let (speech, boundary) = self.endpointer.push(self.activities[index]);
+                self.speech.push(speech);
+                self.speech_frames += u64::from(speech);
+                if let Some(boundary) = boundary {
+                    self.cross(boundary, &mut events);
+                }
+            }
+            self.forget();
+        }
+        events
     }
 
     /// Ends the audio and reports what is left.
-    pub fn finish(self) -> Vec<Event> {
-        Vec::new()
+    pub fn finish(mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.front_end.finish(&mut self.cepstra);
+        self.split_reason = EndOfUtterance::EndOfData;
+        if let Some(boundary) = self.endpointer.finish() {
+            self.cross(boundary, &mut events);
+        }
+        events
     }
 
     /// Seconds of audio pushed, and of it seconds judged to be speech so far.
     pub fn heard(&self) -> (f64, f64) {
-        (0.0, 0.0)
+        (self.samples as f64 / f64::from(self.rate), self.speech_frames as f64 * FRAME_SECONDS)
     }
 
-    /// Whether speech was heard in the last `seconds` of the audio pushed (for the inactivity timeout).
+    /// Seconds since speech was last heard (for the inactivity timeout).
     pub fn silent_for(&self) -> f64 {
-        0.0
+        self.endpointer.silent_for()
+    }
+
+    fn cross(&mut self, boundary: Boundary, events: &mut Vec<Event>) {
+        match boundary {
+            Boundary::Begin { from, at } => {
+                self.began = Some(from);
+                events.push(Event::SpeechBegin { at: at as f64 * FRAME_SECONDS });
+            }
+            Boundary::End { to, too_long } => {
+                let Some(began) = self.began.take() else { return };
+                let ended_by = if too_long { EndOfUtterance::Reset } else { self.split_reason };
+                let (first, end) = (self.frame_of(began).max(self.cepstra_from), self.frame_of(to));
+                let begin = (first - self.cepstra_from) as usize;
+                let end = ((end.max(first) - self.cepstra_from) as usize).min(self.cepstra.len());
+                let cepstra = &self.cepstra[begin.min(end)..end];
+                let speech: Vec<bool> = (0..cepstra.len() as u64).map(|frame| self.is_speech(first + frame)).collect();
+                let start = first as f64 / self.frame_rate;
+                let segment = Segment { cepstra, speech: &speech, start, ended_by };
+                if let Some(utterance) = self.decoder.decode(&segment) {
+                    events.push(Event::Utterance(utterance));
+                }
+            }
+        }
+    }
+
+    /// Number of the cepstral frame at the beginning of a detector frame.
+    fn frame_of(&self, detector_frame: u64) -> u64 {
+        (detector_frame as f64 * FRAME_SECONDS * self.frame_rate).round() as u64
+    }
+
+    fn is_speech(&self, frame: u64) -> bool {
+        let at = (frame as f64 / self.frame_rate / FRAME_SECONDS) as u64;
+        at.checked_sub(self.speech_from).and_then(|index| self.speech.get(index as usize)).copied().unwrap_or(false)
+    }
+
+    /// Drops what no coming utterance can take in.
+    fn forget(&mut self) {
+        let needed = self.endpointer.needed_from();
+        let (cepstra, speech) = (self.frame_of(needed), needed);
+        let dropped = (cepstra.saturating_sub(self.cepstra_from) as usize).min(self.cepstra.len());
+        // Moving what stays costs more than keeping it, until there is much to drop.
+        if dropped >= 1024 {
+            self.cepstra.drain(..dropped);
+            self.cepstra_from += dropped as u64;
+            let dropped = (speech.saturating_sub(self.speech_from) as usize).min(self.speech.len());
+            self.speech.drain(..dropped);
+            self.speech_from += dropped as u64;
+        }
     }
 }

@@ -1,0 +1,93 @@
+//! The words a network recognises, as phone strings.
+
+use dictum_acoustic::{PhoneId, Units};
+use dictum_language::{Dictionary, Vocabulary, WordId};
+
+/// Index of a pronunciation in a [`Lexicon`].
+pub type PronunciationId = u32;
+
+/// Pronunciations of the words of a language model, and of the fillers that may stand between words.
+///
+/// Pronunciations are kept in one arena: a vocabulary of 70 000 words costs about a megabyte.
+#[derive(Debug, Default)]
+pub struct Lexicon {
+    words: Vec<WordId>,
+    offsets: Vec<u32>,
+    phones: Vec<PhoneId>,
+    fillers: Vec<PhoneId>,
+}
+
+impl Lexicon {
+    /// An empty lexicon with the given filler phones (silence among them).
+    pub fn new(fillers: Vec<PhoneId>) -> Self {
+        Lexicon { words: Vec::new(), offsets: vec![0], phones: Vec::new(), fillers }
+    }
+
+    /// The words that the vocabulary and the dictionary share, with all their pronunciations in the unit inventory.
+    ///
+    /// Words of the dictionary that the language model does not know cannot be scored and stay out, and so do
+    /// pronunciations with phones that the acoustic model lacks.
+    ///
+    /// Fillers are the one-phone words of the `fillers` dictionary (Sphinx: `noisedict`), and silence in any case.
+    pub fn from_dictionary(units: &Units, dictionary: &Dictionary, fillers: &Dictionary, vocabulary: &Vocabulary) -> Self {
+        let mut filler_phones = vec![units.silence()];
+        for pronunciation in fillers.iter().flat_map(|(_, pronunciations)| pronunciations) {
+            if let [phone] = pronunciation[..]
+                && let Some(phone) = units.phone_id(&fillers.phones()[phone as usize])
+                && !filler_phones.contains(&phone)
+            {
+                filler_phones.push(phone);
+            }
+        }
+        let mut lexicon = Lexicon::new(filler_phones);
+        let phone_ids: Vec<Option<PhoneId>> = dictionary.phones().iter().map(|name| units.phone_id(name)).collect();
+        let mut phones = Vec::new();
+        for word in 0..vocabulary.len() as WordId {
+            for pronunciation in dictionary.pronunciations(vocabulary.word(word)) {
+                phones.clear();
+                phones.extend(pronunciation.iter().map_while(|&phone| phone_ids[phone as usize]));
+                let known = phones.len() == pronunciation.len();
+                if known && !phones.iter().any(|&phone| units.is_filler(phone)) {
+                    lexicon.add(word, &phones);
+                }
+            }
+        }
+        lexicon
+    }
+
+    /// Adds a pronunciation; empty ones are ignored.
+    pub fn add(&mut self, word: WordId, phones: &[PhoneId]) {
+        if phones.is_empty() {
+            return;
+        }
+        self.words.push(word);
+        self.phones.extend_from_slice(phones);
+        self.offsets.push(self.phones.len() as u32);
+    }
+
+    /// Number of pronunciations.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Whether there is nothing to recognise.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// The word that is pronounced so.
+    pub fn word(&self, pronunciation: PronunciationId) -> WordId {
+        self.words[pronunciation as usize]
+    }
+
+    /// The phones of a pronunciation.
+    pub fn phones(&self, pronunciation: PronunciationId) -> &[PhoneId] {
+        let index = pronunciation as usize;
+        &self.phones[self.offsets[index] as usize..self.offsets[index + 1] as usize]
+    }
+
+    /// Phones that may stand alone between words: silence and noises.
+    pub fn fillers(&self) -> &[PhoneId] {
+        &self.fillers
+    }
+}

@@ -1,0 +1,623 @@
+//! Time-synchronous beam search over (network state, language-model state) pairs.
+//!
+//! Inside the shared prefixes of the tree, hypotheses are kept apart by the last word of their history (word-
+//! conditioned tree copies: Ney & Ortmanns, "Progress in dynamic programming search for LVCSR", 2000); the language
+//! model is asked with the full history of the best of them. Behind a label the word itself is the history and the
+//! copies recombine. Word ends become [`Record`]s; everything that is read from the search afterwards
+//! (lattice, posteriors, times) is built from them, under the word-pair approximation (Schwartz & Austin 1991).
+//!
+//! The work of a frame:
+//! 1. evaluate every active HMM, find the best score;
+//! 2. derive the beam threshold, narrowed when more than `max_active` HMMs would survive;
+//! 3. drop what lies below, pass what leaves an HMM on to its successors;
+//! 4. turn word ends into records and enter the roots of their tree copies.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use dictum_acoustic::{PhoneId, Units};
+use dictum_language::{LanguageModel, LmState, WordId};
+
+use crate::instances::{DEAD, Hmm, Instances, TAIL};
+use crate::lexicon::{Lexicon, PronunciationId};
+use crate::look_ahead::{LookAhead, LookAheadCache};
+use crate::network::{NO_LABEL, Network};
+
+/// Beams and weights. Beams are natural logs of acoustic likelihood ratios.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchConfig {
+    /// HMMs worse than the best by more than this are dropped.
+    pub beam: f32,
+    /// HMM exits worse than the best by more than this enter no successor.
+    pub phone_beam: f32,
+    /// Entries of last phones worse than the best by more than this are not made.
+    pub last_phone_beam: f32,
+    /// Word ends worse than the best by more than this are not made.
+    pub word_beam: f32,
+    /// Most HMMs that survive a frame.
+    pub max_active: usize,
+    /// Factor of language model log-probabilities against acoustic ones.
+    pub lm_weight: f32,
+    /// Log-score of every word.
+    pub word_penalty: f32,
+    /// Log-score of a silence.
+    pub silence_penalty: f32,
+    /// Log-score of another filler.
+    pub filler_penalty: f32,
+}
+
+impl Default for SearchConfig {
+    fn default() -> Self {
+        SearchConfig {
+            beam: 110.0,
+            phone_beam: 110.0,
+            last_phone_beam: 92.0,
+            word_beam: 65.0,
+            max_active: 10_000,
+            lm_weight: 8.0,
+            word_penalty: -0.43,
+            silence_penalty: -5.7,
+            filler_penalty: -18.8,
+        }
+    }
+}
+
+/// What a record is the end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Token {
+    /// Nothing: the beginning of the utterance.
+    Begin,
+    /// A word, by its pronunciation.
+    Word(PronunciationId),
+    /// A filler phone.
+    Filler(PhoneId),
+}
+
+/// A word or filler that ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Record {
+    /// What ended.
+    pub token: Token,
+    /// The record before it: what it was entered from.
+    pub previous: u32,
+    /// Frames consumed: the successor starts with frame `end`.
+    pub end: u32,
+    /// Score of the best path to here, over all right contexts.
+    pub score: f32,
+    /// Language model state after it.
+    pub state: LmState,
+    /// Word that conditions the tree copy entered from here.
+    pub copy: u32,
+    /// Range of its right-context exits.
+    exits: (u32, u16),
+}
+
+/// A word end seen in the current frame.
+#[derive(Debug, Clone, Copy)]
+struct Exit {
+    token: Token,
+    history: u32,
+    right: u64,
+    score: f32,
+}
+
+/// What evaluating an HMM gave.
+#[derive(Debug, Clone, Copy)]
+struct Evaluated {
+    /// Best score of its states.
+    top: f32,
+    /// Score of leaving it.
+    exit: f32,
+    /// Record of the word before, on the path that leaves.
+    exit_history: u32,
+}
+
+/// Log-probabilities of (state, word) pairs asked lately: label entries repeat from frame to frame.
+struct LmCache {
+    entries: Vec<(LmState, WordId, f32)>,
+}
+
+impl LmCache {
+    const SIZE: usize = 1 << 14;
+
+    fn new() -> Self {
+        LmCache { entries: vec![(LmState(u64::MAX), WordId::MAX, 0.0); Self::SIZE] }
+    }
+
+    #[inline]
+    fn log_probability(&mut self, lm: &dyn LanguageModel, state: LmState, word: WordId) -> f32 {
+        let hash = (state.0 ^ u64::from(word) << 20).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let entry = &mut self.entries[(hash >> 50) as usize];
+        if entry.0 != state || entry.1 != word {
+            *entry = (state, word, lm.step(state, word).1);
+        }
+        entry.2
+    }
+}
+
+/// The parts of a model that a search reads.
+#[derive(Clone)]
+pub struct SearchGraph {
+    /// The compiled network.
+    pub network: Arc<Network>,
+    /// The words it was compiled from.
+    pub lexicon: Arc<Lexicon>,
+    /// The language model.
+    pub lm: Arc<dyn LanguageModel>,
+    /// The word that stands for the beginning of an utterance in histories.
+    pub start_word: WordId,
+    /// Its look-ahead.
+    pub look_ahead: Arc<LookAheadCache>,
+    /// Transition log-probabilities by phone: `[from][to]`, `to == 3` leaves.
+    pub transitions: Arc<[[[f32; 4]; 3]]>,
+}
+
+impl SearchGraph {
+    /// Reads the transition matrices of all phones.
+    pub fn transitions_of(units: &Units) -> Arc<[[[f32; 4]; 3]]> {
+        (0..units.phone_count()).map(|phone| *units.transitions(phone as PhoneId)).collect()
+    }
+}
+
+/// One utterance being searched.
+pub struct Search {
+    graph: SearchGraph,
+    config: SearchConfig,
+    instances: Instances,
+    active: Vec<u32>,
+    next: Vec<u32>,
+    /// By position in `active`.
+    evaluated: Vec<Evaluated>,
+    exits: Vec<Exit>,
+    records: Vec<Record>,
+    /// Right-context mask and score, see `Record::exits`.
+    record_exits: Vec<(u64, f32)>,
+    copies: Vec<Arc<LookAhead>>,
+    copy_of: FxHashMap<WordId, u32>,
+    lm_cache: LmCache,
+    frame: u32,
+    best: f32,
+    threshold: f32,
+    statistics: Statistics,
+}
+
+/// Counts of work done, for tuning and the benchmark.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Frames searched.
+    pub frames: u64,
+    /// HMMs evaluated.
+    pub hmms: u64,
+    /// Records made.
+    pub records: u64,
+}
+
+impl Search {
+    /// A search at the beginning of an utterance.
+    pub fn new(graph: SearchGraph, config: SearchConfig) -> Self {
+        let mut search = Search {
+            graph,
+            config,
+            instances: Instances::new(8192),
+            active: Vec::new(),
+            next: Vec::new(),
+            evaluated: Vec::new(),
+            exits: Vec::new(),
+            records: Vec::new(),
+            record_exits: Vec::new(),
+            copies: Vec::new(),
+            copy_of: FxHashMap::default(),
+            lm_cache: LmCache::new(),
+            frame: 0,
+            best: 0.0,
+            threshold: DEAD,
+            statistics: Statistics::default(),
+        };
+        search.begin();
+        search
+    }
+
+    /// Forgets the utterance and begins a new one, keeping allocations.
+    pub fn reset(&mut self) {
+        self.instances.clear();
+        self.active.clear();
+        self.records.clear();
+        self.record_exits.clear();
+        self.copies.clear();
+        self.copy_of.clear();
+        self.begin();
+    }
+
+    /// Frames searched so far.
+    pub fn frame_count(&self) -> u32 {
+        self.frame
+    }
+
+    /// All records so far; the first is the beginning of the utterance.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// What the search runs on.
+    pub fn graph(&self) -> &SearchGraph {
+        &self.graph
+    }
+
+    /// The beams and weights.
+    pub fn config(&self) -> &SearchConfig {
+        &self.config
+    }
+
+    /// Work done since the search was made.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Score with which a record leaves towards a right phone, if it did.
+    pub fn exit_score(&self, record: u32, right: PhoneId) -> Option<f32> {
+        let (begin, count) = self.records[record as usize].exits;
+        let exits = &self.record_exits[begin as usize..begin as usize + count as usize];
+        exits.iter().find(|exit| exit.0 >> right & 1 == 1).map(|exit| exit.1)
+    }
+
+    /// Bytes held by the session.
+    pub fn size_bytes(&self) -> usize {
+        self.instances.size_bytes()
+            + self.records.capacity() * size_of::<Record>()
+            + self.record_exits.capacity() * 16
+            + self.lm_cache.entries.len() * 24
+    }
+
+    /// Searches one frame. `scores` are natural-log likelihoods of all senones; any per-frame offset may be left out.
+    pub fn push(&mut self, scores: &[f32]) {
+        self.evaluate(scores);
+        self.set_threshold();
+        self.frame += 1;
+        self.statistics.frames += 1;
+        self.statistics.hmms += self.active.len() as u64;
+        self.propagate();
+        self.end_words();
+    }
+
+    fn begin(&mut self) {
+        self.frame = 0;
+        self.best = 0.0;
+        self.threshold = DEAD;
+        let state = self.graph.lm.start();
+        let copy = self.copy(self.graph.start_word);
+        self.record_exits.push((u64::MAX, 0.0));
+        self.records.push(Record {
+            token: Token::Begin,
+            previous: 0,
+            end: 0,
+            score: 0.0,
+            state,
+            copy,
+            exits: (0, 1),
+        });
+        // Everything may begin; the first frames prune it.
+        self.threshold = -self.config.beam;
+        self.enter_roots(0);
+        std::mem::swap(&mut self.active, &mut self.next);
+    }
+
+    fn copy(&mut self, word: WordId) -> u32 {
+        if let Some(&copy) = self.copy_of.get(&word) {
+            return copy;
+        }
+        let copy = self.copies.len() as u32;
+        self.copies.push(self.graph.look_ahead.after(word));
+        self.copy_of.insert(word, copy);
+        copy
+    }
+
+    fn evaluate(&mut self, scores: &[f32]) {
+        self.evaluated.clear();
+        let mut best = DEAD;
+        for &index in &self.active {
+            let hmm = self.instances.get_mut(index);
+            let transitions = &self.graph.transitions[hmm.phone as usize];
+            let leave: [f32; 3] =
+                std::array::from_fn(|state| hmm.score[state] + scores[hmm.senones[state] as usize]);
+            let (mut last, mut last_history) = (leave[2] + transitions[2][2], hmm.history[2]);
+            if leave[1] + transitions[1][2] > last {
+                (last, last_history) = (leave[1] + transitions[1][2], hmm.history[1]);
+            }
+            if leave[0] + transitions[0][2] > last {
+                (last, last_history) = (leave[0] + transitions[0][2], hmm.history[0]);
+            }
+            let (mut exit, mut exit_history) = (leave[2] + transitions[2][3], hmm.history[2]);
+            if leave[1] + transitions[1][3] > exit {
+                (exit, exit_history) = (leave[1] + transitions[1][3], hmm.history[1]);
+            }
+            if leave[0] + transitions[0][1] > leave[1] + transitions[1][1] {
+                hmm.score[1] = leave[0] + transitions[0][1];
+                hmm.history[1] = hmm.history[0];
+            } else {
+                hmm.score[1] = leave[1] + transitions[1][1];
+            }
+            hmm.score[2] = last;
+            hmm.history[2] = last_history;
+            hmm.score[0] = leave[0] + transitions[0][0];
+            let top = hmm.score[0].max(hmm.score[1]).max(last);
+            best = best.max(top);
+            self.evaluated.push(Evaluated { top, exit, exit_history });
+        }
+        self.best = best;
+    }
+
+    /// The beam threshold of this frame, narrowed so that about `max_active` HMMs survive.
+    fn set_threshold(&mut self) {
+        const BUCKETS: usize = 128;
+        self.threshold = self.best - self.config.beam;
+        if self.active.len() <= self.config.max_active {
+            return;
+        }
+        let mut histogram = [0usize; BUCKETS];
+        let scale = BUCKETS as f32 / self.config.beam;
+        for evaluated in &self.evaluated {
+            let bucket = ((self.best - evaluated.top) * scale) as usize;
+            if let Some(count) = histogram.get_mut(bucket) {
+                *count += 1;
+            }
+        }
+        let mut survivors = 0;
+        for (bucket, count) in histogram.iter().enumerate() {
+            survivors += count;
+            if survivors > self.config.max_active {
+                self.threshold = self.best - (bucket as f32 + 1.0) / scale;
+                return;
+            }
+        }
+    }
+
+    /// Drops HMMs below the threshold and passes exits on to successors.
+    fn propagate(&mut self) {
+        self.next.clear();
+        self.exits.clear();
+        let network = Arc::clone(&self.graph.network);
+        let phone_threshold = self.threshold.max(self.best - self.config.phone_beam);
+        let word_threshold = self.threshold.max(self.best - self.config.word_beam);
+        let mut active = std::mem::take(&mut self.active);
+        for (position, &index) in active.iter().enumerate() {
+            let Evaluated { top, exit, exit_history } = self.evaluated[position];
+            let hmm = *self.instances.get(index);
+            // An earlier HMM of this frame may have entered it since it was evaluated.
+            if top < self.threshold && hmm.score[0] < self.threshold {
+                self.instances.remove(index);
+            } else {
+                self.next.push(index);
+            }
+            if exit < phone_threshold {
+                continue;
+            }
+            if let Some((last, class)) = network.as_final(hmm.instance) {
+                if exit > word_threshold {
+                    let last = network.last(last);
+                    let right = network.fan(last.fan)[class].right;
+                    let token = Token::Word(last.pronunciation);
+                    self.exits.push(Exit { token, history: exit_history, right, score: exit });
+                }
+            } else if (hmm.instance as usize) < network.fillers().len() {
+                if exit > word_threshold {
+                    let token = Token::Filler(hmm.phone);
+                    self.exits.push(Exit { token, history: exit_history, right: u64::MAX, score: exit });
+                }
+            } else {
+                self.enter_successors(&network, &hmm, exit, exit_history);
+            }
+        }
+        active.clear();
+        self.active = active;
+    }
+
+    /// Enters the nodes and finals that follow a tree node.
+    fn enter_successors(&mut self, network: &Network, hmm: &Hmm, exit: f32, history: u32) {
+        let node = *network.node(hmm.instance);
+        let weight = self.config.lm_weight;
+        let bare = exit - hmm.look_ahead;
+        for id in node.first_child..node.first_child + u32::from(node.child_count) {
+            let child = network.node(id);
+            let shape = (child.senones, child.phone);
+            if hmm.copy == TAIL {
+                self.enter(TAIL, id, shape, exit, history, 0.0);
+                continue;
+            }
+            let look_ahead = weight * self.copies[hmm.copy as usize].at(id, child.look_ahead);
+            if child.label == NO_LABEL {
+                if bare + look_ahead > self.threshold {
+                    self.enter(hmm.copy, id, shape, bare + look_ahead, history, look_ahead);
+                }
+            } else if bare + look_ahead + TRIGRAM_SLACK * weight > self.threshold {
+                let score = bare + self.word_score(history, child.label);
+                if score > self.threshold {
+                    self.enter(TAIL, id, shape, score, history, 0.0);
+                }
+            }
+        }
+        for index in node.first_final..node.first_final + u32::from(node.final_count) {
+            let last = network.last(index);
+            let score = if last.labelled { bare + self.word_score(history, last.pronunciation) } else { exit };
+            self.enter_final(network, index, score, history);
+        }
+    }
+
+    /// Weighted log-probability of a word after a record, with the word penalty.
+    fn word_score(&mut self, history: u32, pronunciation: PronunciationId) -> f32 {
+        let state = self.records[history as usize].state;
+        let word = self.graph.lexicon.word(pronunciation);
+        let log_probability = self.lm_cache.log_probability(&*self.graph.lm, state, word);
+        self.config.lm_weight * log_probability + self.config.word_penalty
+    }
+
+    fn enter_final(&mut self, network: &Network, index: u32, score: f32, history: u32) {
+        if score <= self.threshold.max(self.best - self.config.last_phone_beam) {
+            return;
+        }
+        for (class, fan) in network.fan(network.last(index).fan).iter().enumerate() {
+            let instance = network.final_instance(index, class);
+            self.enter(TAIL, instance, (fan.senones, fan.phone), score, history, 0.0);
+        }
+    }
+
+    /// Offers a path to the first state of an HMM, creating the instance if need be.
+    #[inline]
+    fn enter(
+        &mut self,
+        copy: u32,
+        instance: u32,
+        (senones, phone): ([u16; 3], PhoneId),
+        score: f32,
+        history: u32,
+        look_ahead: f32,
+    ) {
+        match self.instances.find(copy, instance) {
+            Some(index) => {
+                let hmm = self.instances.get_mut(index);
+                if score > hmm.score[0] {
+                    hmm.score[0] = score;
+                    hmm.history[0] = history;
+                    hmm.look_ahead = look_ahead;
+                }
+            }
+            None => {
+                let score = [score, DEAD, DEAD];
+                let hmm = Hmm { score, history: [history; 3], senones, phone, instance, copy, look_ahead };
+                let index = self.instances.insert(hmm);
+                self.next.push(index);
+            }
+        }
+    }
+
+    /// Turns the exits of this frame into records and enters the roots behind them.
+    fn end_words(&mut self) {
+        let first = self.records.len();
+        let mut exits = std::mem::take(&mut self.exits);
+        exits.sort_unstable_by(|a, b| {
+            (a.token, a.history).cmp(&(b.token, b.history)).then(b.score.total_cmp(&a.score))
+        });
+        for group in exits.chunk_by(|a, b| (a.token, a.history) == (b.token, b.history)) {
+            self.record(group);
+        }
+        self.exits = exits;
+        self.statistics.records += (self.records.len() - first) as u64;
+        for index in first..self.records.len() {
+            self.enter_roots(index as u32);
+        }
+        std::mem::swap(&mut self.active, &mut self.next);
+    }
+
+    /// Makes the record of the exits of one token with one history; they differ in right context.
+    fn record(&mut self, group: &[Exit]) {
+        let Exit { token, history, score, .. } = group[0];
+        let previous = self.records[history as usize];
+        let (state, copy) = match token {
+            Token::Word(pronunciation) => {
+                let word = self.graph.lexicon.word(pronunciation);
+                (self.graph.lm.step(previous.state, word).0, self.copy(word))
+            }
+            Token::Filler(_) | Token::Begin => (previous.state, previous.copy),
+        };
+        let exits = (self.record_exits.len() as u32, group.len() as u16);
+        self.record_exits.extend(group.iter().map(|exit| (exit.right, exit.score)));
+        self.records.push(Record { token, previous: history, end: self.frame, score, state, copy, exits });
+    }
+
+    /// Enters everything that may follow a record.
+    fn enter_roots(&mut self, index: u32) {
+        let network = Arc::clone(&self.graph.network);
+        let record = self.records[index as usize];
+        let weight = self.config.lm_weight;
+        let copy = Arc::clone(&self.copies[record.copy as usize]);
+        self.enter_fillers(&network, index, &record);
+        if record.score + weight * (copy.best_root() + TRIGRAM_SLACK) <= self.threshold {
+            return;
+        }
+        let left = match record.token {
+            Token::Word(pronunciation) => *self.graph.lexicon.phones(pronunciation).last().expect("not empty"),
+            Token::Filler(_) | Token::Begin => network.silence(),
+        };
+        let mut scores = [DEAD; crate::network::MAX_PHONES];
+        let (begin, count) = record.exits;
+        for &(right, score) in &self.record_exits[begin as usize..begin as usize + count as usize] {
+            for (phone, entry) in scores.iter_mut().enumerate().take(network.phone_count()) {
+                if right >> phone & 1 == 1 {
+                    *entry = entry.max(score);
+                }
+            }
+        }
+        for &(root, look_ahead) in copy.explicit_roots() {
+            let look_ahead = weight * look_ahead;
+            if record.score + look_ahead <= self.threshold {
+                break;
+            }
+            let score = scores[network.root_phone(root) as usize] + look_ahead;
+            if score > self.threshold {
+                let id = network.enter(&network.all_roots()[root as usize], left);
+                let node = network.node(id);
+                self.enter(record.copy, id, (node.senones, node.phone), score, index, look_ahead);
+            }
+        }
+        for (phone, &score) in scores.iter().enumerate().take(network.phone_count()) {
+            if score <= self.threshold {
+                continue;
+            }
+            for root in network.roots(phone as PhoneId) {
+                let look_ahead = weight * (copy.backoff() + root.look_ahead);
+                if score + look_ahead <= self.threshold {
+                    break;
+                }
+                let id = network.enter(root, left);
+                let node = network.node(id);
+                self.enter(record.copy, id, (node.senones, node.phone), score + look_ahead, index, look_ahead);
+            }
+            for last in network.singles(phone as PhoneId, left) {
+                let score = score + self.word_score(index, network.last(last).pronunciation);
+                self.enter_final(&network, last, score, index);
+            }
+        }
+    }
+
+    /// Enters silence and noises, unless the record is one itself.
+    fn enter_fillers(&mut self, network: &Network, index: u32, record: &Record) {
+        if matches!(record.token, Token::Filler(_)) {
+            return;
+        }
+        let Some(leaving) = self.exit_score(index, network.silence()) else { return };
+        for &id in network.fillers() {
+            let node = network.node(id);
+            let silence = node.phone == network.silence();
+            let penalty = if silence { self.config.silence_penalty } else { self.config.filler_penalty };
+            if leaving + penalty > self.threshold {
+                self.enter(record.copy, id, (node.senones, node.phone), leaving + penalty, index, 0.0);
+            }
+        }
+    }
+
+    /// The best record that ends with the last frame; without one, the best of the latest frame that has any.
+    pub fn best_end(&self) -> u32 {
+        let last = self.records.last().map_or(0, |record| record.end);
+        let ending = self.records.iter().enumerate().rev().take_while(|(_, record)| record.end == last);
+        let score = |record: &Record| match record.token {
+            Token::Begin => DEAD,
+            _ => record.score + self.config.lm_weight * self.graph.lm.end(record.state),
+        };
+        ending.max_by(|a, b| score(a.1).total_cmp(&score(b.1))).map_or(0, |(index, _)| index as u32)
+    }
+
+    /// Records from the beginning to `end`, in order, the beginning left out.
+    pub fn trace(&self, end: u32) -> Vec<u32> {
+        let mut trace = Vec::new();
+        let mut at = end;
+        while at != 0 {
+            trace.push(at);
+            at = self.records[at as usize].previous;
+        }
+        trace.reverse();
+        trace
+    }
+}
+
+/// By how much (natural log) a trigram may exceed the bigram look-ahead before a word is given up unasked.
+const TRIGRAM_SLACK: f32 = 2.5;

@@ -1,0 +1,186 @@
+//! Recognises the clips of a manifest with chosen beams and weights, and prints the word error rate and the cost.
+//!
+//! ```text
+//! cargo run --release -p dictum-models --example tune -- MANIFEST [every=N] [skip=N] [KEY=VALUE ...]
+//! ```
+//!
+//! The manifest is a TSV with a header and the columns `path` (16 kHz mono 16-bit WAV, relative to it), `transcript`
+//! and, optionally, `source`. Keys are the fields of `Tuning` and `SearchConfig`; several values separated by commas
+//! run one after the other. `words=FILE` writes posterior and correctness of every word, for calibration.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use dictum_models::package::{DEBIAN_DIRECTORY, Package};
+use dictum_models::recogniser::{Band, Event, Options, Recogniser};
+use dictum_models::tuning::Tuning;
+
+struct Clip {
+    path: PathBuf,
+    reference: Vec<String>,
+    source: String,
+}
+
+fn clips(manifest: &Path) -> Vec<Clip> {
+    let text = std::fs::read_to_string(manifest).expect("the manifest can be read");
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().expect("the manifest has a header").split('\t').collect();
+    let column = |name: &str| header.iter().position(|column| *column == name);
+    let (path, transcript) = (column("path").expect("path"), column("transcript").expect("transcript"));
+    let source = column("source");
+    lines
+        .map(|line| line.split('\t').collect::<Vec<_>>())
+        .map(|row| Clip {
+            path: manifest.parent().unwrap_or(Path::new(".")).join(row[path]),
+            reference: normalise(row[transcript]),
+            source: source.map_or(String::new(), |source| row[source].to_owned()),
+        })
+        .collect()
+}
+
+fn samples(path: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    bytes[44..].chunks_exact(2).map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0).collect()
+}
+
+fn set(tuning: &mut Tuning, key: &str, value: &str) {
+    let number: f32 = value.parse().unwrap_or_else(|_| panic!("{key}={value} is not a number"));
+    match key {
+        "beam" => tuning.search.beam = number,
+        "phone_beam" => tuning.search.phone_beam = number,
+        "last_phone_beam" => tuning.search.last_phone_beam = number,
+        "word_beam" => tuning.search.word_beam = number,
+        "max_active" => tuning.search.max_active = number as usize,
+        "lm_weight" => tuning.search.lm_weight = number,
+        "word_penalty" => tuning.search.word_penalty = number,
+        "silence_penalty" => tuning.search.silence_penalty = number,
+        "filler_penalty" => tuning.search.filler_penalty = number,
+        "lattice_beam" => tuning.lattice_beam = number,
+        "posterior_scale" => tuning.posterior_scale = number,
+        "mbr" => tuning.minimum_bayes_risk = number != 0.0,
+        _ => panic!("unknown key {key}"),
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").expect("procfs");
+    let fields: Vec<&str> = text[text.rfind(')').expect("a name") + 2..].split(' ').collect();
+    (fields[11].parse::<f64>().expect("utime") + fields[12].parse::<f64>().expect("stime")) / 100.0
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let manifest = PathBuf::from(arguments.next().expect("usage: tune MANIFEST [KEY=VALUE ...]"));
+    let (mut every, mut skip, mut words_file, mut band) = (1, 0, None, Band::Broadband);
+    let mut settings: Vec<(String, Vec<String>)> = Vec::new();
+    for argument in arguments {
+        let (key, value) = argument.split_once('=').expect("KEY=VALUE");
+        match key {
+            "every" => every = value.parse().expect("a number"),
+            "skip" => skip = value.parse().expect("a number"),
+            "words" => words_file = Some(std::fs::File::create(value).expect("writable")),
+            "band" => band = if value == "8000" { Band::Narrowband } else { Band::Broadband },
+            _ => settings.push((key.to_owned(), value.split(',').map(str::to_owned).collect())),
+        }
+    }
+    let clips: Vec<Clip> = clips(&manifest).into_iter().skip(skip).step_by(every).collect();
+    let audio: Vec<Vec<f32>> = clips.iter().map(|clip| samples(&clip.path)).collect();
+    let seconds: f64 = audio.iter().map(|samples| samples.len() as f64).sum::<f64>() / f64::from(band.sample_rate());
+    let combinations: usize = settings.iter().map(|setting| setting.1.len()).product();
+    for combination in 0..combinations {
+        let mut tuning = Tuning::default();
+        let mut rest = combination;
+        let mut title = String::new();
+        for (key, values) in &settings {
+            let value = &values[rest % values.len()];
+            rest /= values.len();
+            set(&mut tuning, key, value);
+            title += &format!("{key}={value} ");
+        }
+        let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
+        let started = Instant::now();
+        let recogniser = Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning).expect("the model loads"));
+        let loaded = started.elapsed().as_secs_f64();
+        run(&title, &recogniser, band, &clips, &audio, seconds, loaded, words_file.as_mut());
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a report of everything there is")]
+fn run(
+    title: &str,
+    recogniser: &Arc<Recogniser>,
+    band: Band,
+    clips: &[Clip],
+    audio: &[Vec<f32>],
+    seconds: f64,
+    loaded: f64,
+    mut words_file: Option<&mut std::fs::File>,
+) {
+    let before = cpu_seconds();
+    let mut by_source: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let (mut substitutions, mut insertions, mut deletions) = (0, 0, 0);
+    for (clip, samples) in clips.iter().zip(audio) {
+        let mut session = recogniser.session(band, Options::default());
+        let mut events = session.push(samples);
+        events.extend(session.finish());
+        let words: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Utterance(utterance) => Some(&utterance.alternatives[0].words),
+                Event::SpeechBegin { .. } => None,
+            })
+            .flatten()
+            .collect();
+        let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+        let hypothesis = normalise(&text);
+        let alignment = align(&clip.reference, &hypothesis);
+        let errors = alignment.errors();
+        let entry = by_source.entry(&clip.source).or_default();
+        entry.0 += errors.substitutions + errors.insertions + errors.deletions;
+        entry.1 += clip.reference.len();
+        substitutions += errors.substitutions;
+        insertions += errors.insertions;
+        deletions += errors.deletions;
+        if std::env::var_os("SHOW").is_some() {
+            println!("{}\n  ref {}\n  hyp {}", clip.path.display(), clip.reference.join(" "), hypothesis.join(" "));
+        }
+        if let Some(file) = words_file.as_deref_mut() {
+            let _ = (file, &words);
+        }
+    }
+    let cpu = cpu_seconds() - before;
+    let (errors, words) = by_source.values().fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+    println!(
+        "{title}| WER {:.2} ({substitutions} sub {insertions} ins {deletions} del of {words}) | {:.4} CPU s/s | load {loaded:.2} s",
+        100.0 * errors as f64 / words as f64,
+        cpu / seconds
+    );
+    for (source, (errors, words)) in by_source {
+        print!("  {source} {:.1}", 100.0 * errors as f64 / words as f64);
+    }
+    println!();
+}
+
+
+fn normalise(text: &str) -> Vec<String> {
+    let text = text.to_lowercase().replace("mr.", "mister").replace("mrs.", "missus").replace('-', " ").replace('\u{2019}', "'");
+    text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).map(|w| w.trim_matches('\'').to_owned()).filter(|w| !w.is_empty()).collect()
+}
+struct Al(usize, usize, usize);
+struct Er { substitutions: usize, insertions: usize, deletions: usize }
+impl Al { fn errors(&self) -> Er { Er { substitutions: self.0, insertions: self.1, deletions: self.2 } } }
+fn align(r: &[String], h: &[String]) -> Al {
+    let mut d = vec![vec![(0usize, 0usize, 0usize, 0usize); h.len() + 1]; r.len() + 1];
+    for i in 0..=r.len() { for j in 0..=h.len() {
+        if i == 0 && j == 0 { continue; }
+        let mut best = (usize::MAX, 0, 0, 0);
+        if i > 0 { let p = d[i-1][j]; best = (p.0 + 1, p.1, p.2, p.3 + 1); }
+        if j > 0 { let p = d[i][j-1]; if p.0 + 1 < best.0 { best = (p.0 + 1, p.1, p.2 + 1, p.3); } }
+        if i > 0 && j > 0 { let p = d[i-1][j-1]; let c = usize::from(r[i-1] != h[j-1]); if p.0 + c <= best.0 { best = (p.0 + c, p.1 + c, p.2, p.3); } }
+        d[i][j] = best;
+    } }
+    let b = d[r.len()][h.len()]; Al(b.1, b.2, b.3)
+}

@@ -1,0 +1,202 @@
+//! From the cepstra of an utterance to its final result.
+
+use std::sync::Arc;
+
+use dictum_acoustic::{cepstral_mean, features};
+use dictum_decoder::consensus::{ConsensusSlot, consensus};
+use dictum_decoder::keywords::Spotter;
+use dictum_decoder::lattice::Lattice;
+use dictum_decoder::n_best::n_best;
+use dictum_decoder::result::{Alternative, EndOfUtterance, KeywordHit, Slot, Utterance, Word};
+use dictum_decoder::search::{Search, Statistics};
+use dictum_language::{LanguageModel, WordId};
+
+use crate::recogniser::{Band, Options, Recogniser};
+
+/// Frames whose senones are scored at once: the Gaussians are read from memory once for all of them.
+const BLOCK: usize = 32;
+
+/// Shortest utterance worth decoding, frames: three states of one phone with its differences.
+const SHORTEST: usize = 10;
+
+/// The audio of an utterance, as the session cut it.
+pub struct Segment<'a> {
+    /// Cepstra, one per frame.
+    pub cepstra: &'a [[f32; 13]],
+    /// Whether each frame holds speech.
+    pub speech: &'a [bool],
+    /// When the first frame began, seconds from the start of the stream.
+    pub start: f64,
+    /// Why it ended.
+    pub ended_by: EndOfUtterance,
+}
+
+/// Decodes the utterances of one session.
+pub struct UtteranceDecoder {
+    recogniser: Arc<Recogniser>,
+    options: Options,
+    /// Keywords as vocabulary words; `None` where a word is not in the vocabulary.
+    keywords: Vec<Option<Vec<WordId>>>,
+    search: Option<Search>,
+    frame_seconds: f64,
+}
+
+impl UtteranceDecoder {
+    /// A decoder for a session with these options.
+    pub fn new(recogniser: Arc<Recogniser>, _band: Band, options: Options) -> Self {
+        let keywords = options.keywords.iter().map(|keyword| keyword_words(&recogniser, keyword)).collect();
+        let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
+        UtteranceDecoder { recogniser, options, keywords, search: None, frame_seconds }
+    }
+
+    /// Work done by the search so far.
+    pub fn statistics(&self) -> Statistics {
+        self.search.as_ref().map_or(Statistics::default(), Search::statistics)
+    }
+
+    /// Decodes one utterance; `None` if nothing was recognised.
+    pub fn decode(&mut self, segment: &Segment<'_>) -> Option<Utterance> {
+        if segment.cepstra.len() < SHORTEST {
+            return None;
+        }
+        self.search(segment);
+        let search = self.search.as_ref()?;
+        let tuning = self.recogniser.tuning();
+        let lattice = Lattice::build(search, tuning.lattice_beam);
+        let best: Vec<WordId> = lattice.best_path().iter().filter_map(|arc| arc.word).collect();
+        let slots = consensus(&lattice, tuning.posterior_scale, &best);
+        let best = self.best_alternative(segment, &slots);
+        if best.words.is_empty() {
+            return None;
+        }
+        let alternatives = self.alternatives(segment, &lattice, best);
+        let first = &alternatives[0];
+        let (start, end) = (first.words[0].start, first.words[first.words.len() - 1].end);
+        let slots = if self.options.confusion_network { self.slots(segment, &slots) } else { Vec::new() };
+        let keywords = self.keywords(segment, &lattice);
+        Some(Utterance { start, end, alternatives, slots, keywords, ended_by: segment.ended_by })
+    }
+
+    /// Features with the mean of the utterance's speech, senone scores, search.
+    fn search(&mut self, segment: &Segment<'_>) {
+        let spoken: Vec<[f32; 13]> =
+            segment.cepstra.iter().zip(segment.speech).filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
+        let mean = cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { segment.cepstra });
+        let features = features(segment.cepstra, &mean);
+        let senones = self.recogniser.acoustic().senone_count();
+        let search = self.search.get_or_insert_with(|| {
+            Search::new(self.recogniser.graph().clone(), self.recogniser.tuning().search.clone())
+        });
+        search.reset();
+        let mut scorer = self.recogniser.acoustic().scorer();
+        let mut scores = Vec::new();
+        for block in features.chunks(BLOCK) {
+            scores.clear();
+            scorer.score(block, &mut scores);
+            for frame in scores.chunks_exact_mut(senones) {
+                // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
+                let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                frame.iter_mut().for_each(|score| *score -= best);
+                search.push(frame);
+            }
+        }
+    }
+
+    fn seconds(&self, segment: &Segment<'_>, frame: f64) -> f64 {
+        segment.start + frame * self.frame_seconds
+    }
+
+    fn word(&self, id: WordId) -> String {
+        self.recogniser.language_model().vocabulary().word(id).to_owned()
+    }
+
+    /// The reading of the confusion network: the likeliest word of each slot.
+    fn best_alternative(&self, segment: &Segment<'_>, slots: &[ConsensusSlot]) -> Alternative {
+        let words: Vec<Word> = slots
+            .iter()
+            .filter_map(|slot| {
+                let (word, posterior) = slot.best()?;
+                Some(Word {
+                    text: self.word(word),
+                    start: self.seconds(segment, slot.start),
+                    end: self.seconds(segment, slot.end),
+                    confidence: posterior as f32,
+                })
+            })
+            .collect();
+        let confidence = mean_confidence(&words);
+        Alternative { words, confidence }
+    }
+
+    fn alternatives(&self, segment: &Segment<'_>, lattice: &Lattice, best: Alternative) -> Vec<Alternative> {
+        let mut alternatives = vec![best];
+        if self.options.max_alternatives > 1 {
+            let best = alternatives[0].text();
+            for reading in n_best(lattice, self.options.max_alternatives) {
+                let words: Vec<Word> = reading
+                    .words
+                    .iter()
+                    .map(|&(word, start, end)| Word {
+                        text: self.word(word),
+                        start: self.seconds(segment, f64::from(start)),
+                        end: self.seconds(segment, f64::from(end)),
+                        confidence: 0.0,
+                    })
+                    .collect();
+                let alternative = Alternative { words, confidence: 0.0 };
+                if alternatives.len() < self.options.max_alternatives && alternative.text() != best {
+                    alternatives.push(alternative);
+                }
+            }
+        }
+        alternatives
+    }
+
+    fn slots(&self, segment: &Segment<'_>, slots: &[ConsensusSlot]) -> Vec<Slot> {
+        let spoken = slots.iter().filter(|slot| slot.words.iter().any(|(word, _)| word.is_some()));
+        spoken
+            .map(|slot| Slot {
+                start: self.seconds(segment, slot.start),
+                end: self.seconds(segment, slot.end),
+                words: slot
+                    .words
+                    .iter()
+                    .filter_map(|&(word, posterior)| Some((self.word(word?), posterior as f32)))
+                    .collect(),
+                skip: slot.words.iter().find(|(word, _)| word.is_none()).map_or(0.0, |&(_, posterior)| posterior as f32),
+            })
+            .collect()
+    }
+
+    fn keywords(&self, segment: &Segment<'_>, lattice: &Lattice) -> Vec<KeywordHit> {
+        let (Some(threshold), false) = (self.options.keywords_threshold, self.keywords.is_empty()) else {
+            return Vec::new();
+        };
+        let spotter = Spotter::new(lattice, self.recogniser.tuning().posterior_scale);
+        let mut hits = Vec::new();
+        for (keyword, words) in self.keywords.iter().enumerate() {
+            let Some(words) = words else { continue };
+            let normalized_text = words.iter().map(|&word| self.word(word)).collect::<Vec<_>>().join(" ");
+            hits.extend(spotter.find(words, f64::from(threshold)).into_iter().map(|hit| KeywordHit {
+                keyword,
+                normalized_text: normalized_text.clone(),
+                start: self.seconds(segment, f64::from(hit.start)),
+                end: self.seconds(segment, f64::from(hit.end)),
+                confidence: hit.posterior as f32,
+            }));
+        }
+        hits
+    }
+}
+
+/// A keyword in the vocabulary's spelling: spoken form (RES-K3), lower case.
+fn keyword_words(recogniser: &Recogniser, keyword: &str) -> Option<Vec<WordId>> {
+    let vocabulary = recogniser.language_model().vocabulary();
+    let spoken = keyword.to_lowercase();
+    let words: Option<Vec<WordId>> = spoken.split_whitespace().map(|word| vocabulary.id(word)).collect();
+    words.filter(|words| !words.is_empty())
+}
+
+fn mean_confidence(words: &[Word]) -> f32 {
+    words.iter().map(|word| word.confidence).sum::<f32>() / words.len().max(1) as f32
+}
