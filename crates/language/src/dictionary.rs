@@ -249,3 +249,104 @@ impl Builder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names<'a>(dictionary: &'a Dictionary, pronunciation: &[u8]) -> Vec<&'a str> {
+        pronunciation.iter().map(|&phone| dictionary.phones()[usize::from(phone)].as_str()).collect()
+    }
+
+    fn all<'a>(dictionary: &'a Dictionary, word: &str) -> Vec<Vec<&'a str>> {
+        dictionary.pronunciations(word).iter().map(|pronunciation| names(dictionary, pronunciation)).collect()
+    }
+
+    #[test]
+    fn words_comments_and_alternates_are_read() {
+        let text = "\u{feff}## a comment\n;; another\n\nread  R EH D\t\r\ncat K AE T # an animal\nread(2) R IY D\n\
+            Read(past) R EH D\n(paren P AH\n(2) T UW\nlast L AE S T";
+        let dictionary = Dictionary::parse(text.as_bytes()).unwrap();
+        assert_eq!((dictionary.len(), dictionary.pronunciation_count()), (5, 7));
+        assert_eq!(all(&dictionary, "read"), [["R", "EH", "D"], ["R", "IY", "D"], ["R", "EH", "D"]]);
+        assert_eq!(all(&dictionary, "CAT"), [["K", "AE", "T"]]);
+        assert_eq!(all(&dictionary, "(paren"), [["P", "AH"]]);
+        assert_eq!(all(&dictionary, "(2)"), [["T", "UW"]]);
+        assert_eq!(all(&dictionary, "last"), [["L", "AE", "S", "T"]]);
+        assert!(dictionary.pronunciations("read(2)").is_empty() && !dictionary.contains("dog"));
+        let words: Vec<&str> = dictionary.iter().map(|(word, _)| word).collect();
+        assert_eq!(words, ["read", "cat", "(paren", "(2)", "last"]);
+        assert_eq!(dictionary.phones()[..3], ["R", "EH", "D"]);
+    }
+
+    #[test]
+    fn faults_are_named_with_their_line() {
+        let error = |text: &[u8]| Dictionary::parse(text).unwrap_err().to_string();
+        assert!(
+            error(b"a AH\nlonely\n")
+                .starts_with("dictionary dictionary, line 2: the word \"lonely\" has no pronunciation")
+        );
+        assert!(error(b"a # AH\n").contains("line 1: the word \"a\" has no pronunciation"));
+        assert!(error(b"caf\xe9 K AE\n").contains("line 1: is not UTF-8 from column 4"));
+        let many: String = (0..300).map(|i| format!("w{i} P{i}\n")).collect();
+        assert!(error(many.as_bytes()).contains("line 257: \"P256\" would be the 257th phone"));
+        let missing = Dictionary::open("no/such/dictionary").unwrap_err().to_string();
+        assert!(missing.contains("no/such/dictionary"), "{missing}");
+    }
+
+    #[test]
+    fn long_pronunciations_are_kept_whole() {
+        for length in [1, INLINE - 1, INLINE, INLINE + 1, 1000] {
+            let phones: Vec<u8> = (0..length).map(|i| (i % 7) as u8).collect();
+            assert_eq!(*Pronunciation::new(&phones), phones);
+        }
+        assert_eq!(size_of::<Pronunciation>(), 24);
+    }
+
+    #[test]
+    fn us_english_dictionary_and_fillers_are_read() {
+        let acoustic =
+            std::env::var("DICTUM_MODEL_DIR").unwrap_or_else(|_| "/usr/share/pocketsphinx/model/en-us".to_owned());
+        let folder = Path::new(&acoustic);
+        if !folder.join("cmudict-en-us.dict").exists() {
+            println!("skipped: us_english_dictionary: cmudict-en-us.dict is not installed (pocketsphinx-en-us)");
+            return;
+        }
+        let dictionary = Dictionary::open(folder.join("cmudict-en-us.dict")).unwrap();
+        assert_eq!(dictionary.pronunciation_count(), 134_723);
+        assert_eq!(dictionary.phones().len(), 39);
+        assert_eq!(all(&dictionary, "hello"), [["HH", "AH", "L", "OW"], ["HH", "EH", "L", "OW"]]);
+        let fillers = Dictionary::open(folder.join("en-us/noisedict")).unwrap();
+        assert_eq!(all(&fillers, "<sil>"), [["SIL"]]);
+        assert_eq!(all(&fillers, "[NOISE]"), [["+NSN+"]]);
+        assert_eq!(fillers.len(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(dictionary) = Dictionary::parse(&bytes) {
+                for (word, pronunciations) in dictionary.iter() {
+                    prop_assert!(!pronunciations.is_empty());
+                    prop_assert_eq!(dictionary.pronunciations(word), pronunciations);
+                }
+            }
+        }
+
+        /// What is written in any order is found, in file order for each word.
+        #[test]
+        fn entries_are_found_under_their_words(entries in proptest::collection::vec((0u8..20, 0u8..5, 0u8..40), 0..60)) {
+            let text: String = entries.iter().map(|(word, n, phone)| format!("w{word}({n}) P{phone} X\n")).collect();
+            let dictionary = Dictionary::parse(text.as_bytes()).unwrap();
+            for word in 0..20 {
+                let expected: Vec<String> =
+                    entries.iter().filter(|entry| entry.0 == word).map(|entry| format!("P{} X", entry.2)).collect();
+                let found: Vec<String> =
+                    all(&dictionary, &format!("W{word}")).iter().map(|phones| phones.join(" ")).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}

@@ -1,12 +1,38 @@
-//! Vocabulary, pronunciations and n-gram language models.
+//! Words: how they are spelt, how they are said, and how likely they follow each other.
 //!
-//! See README.md.
+//! * [`Dictionary`]: pronunciations, from dictionary files in CMU Sphinx's format.
+//! * [`NgramModel`]: back-off n-gram models of order up to 3, from Sphinx tries (`.lm.bin`, memory-mapped), Sphinx DMP files
+//!   and ARPA text; written as tries and ARPA text.
+//! * [`LanguageModel`]: what a search asks of any language model, word by word in natural logarithms; the [`Vocabulary`]
+//!   numbers the words.
+//! * [`spoken_form`]: numbers as they are spoken. [`scoring`]: word error rate with alignment and confidence interval.
+//!
+//! The crate knows nothing of audio or phones beyond their names, and never trusts a file: sizes are checked before memory
+//! is asked for, and errors name the file and the byte or line.
+//!
+//! ```no_run
+//! use dictum_language::{Dictionary, LanguageModel, NgramModel};
+//!
+//! let model = NgramModel::open("en-us.lm.bin")?;
+//! let dictionary = Dictionary::open("cmudict-en-us.dict")?;
+//! let mut state = model.start();
+//! for word in ["speech", "recognition"] {
+//!     let id = model.vocabulary().id(word).ok_or("not a word of the model")?;
+//!     let (next, probability) = model.step(state, id);
+//!     println!("{word}: ln p = {probability:.2}, {} pronunciations", dictionary.pronunciations(word).len());
+//!     state = next;
+//! }
+//! println!("end of sentence: ln p = {:.2}", model.end(state));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![deny(unsafe_code)]
 
 mod dictionary;
 mod error;
 mod model;
 mod ngram;
+pub mod scoring;
+mod spoken;
 mod vocabulary;
 mod words;
 
@@ -14,4 +40,5 @@ pub use dictionary::{Dictionary, DictionaryError, Pronunciation};
 pub use error::{LmError, Place};
 pub use model::{LanguageModel, LmState};
 pub use ngram::{NgramModel, parse_arpa, parse_dmp, parse_trie};
+pub use spoken::spoken_form;
 pub use vocabulary::{Vocabulary, WordId};
