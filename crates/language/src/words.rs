@@ -1,8 +1,6 @@
 //! An interning table: texts in one arena, numbered in order of arrival, found by hash.
 
-use std::hash::Hasher;
-
-use rustc_hash::FxHasher;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Whether lookups distinguish `A` from `a` (ASCII letters only, as Sphinx dictionaries are folded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +18,8 @@ pub(crate) struct WordTable {
     /// Open addressing with linear probing; 0 is free, otherwise id + 1. Length is a power of two.
     slots: Vec<u32>,
     case: Case,
+    /// Keyed at random, so that nobody can write a file whose words all collide.
+    hashing: RandomState,
 }
 
 impl WordTable {
@@ -29,7 +29,13 @@ impl WordTable {
 
     pub(crate) fn with_capacity(case: Case, words: usize, bytes: usize) -> Self {
         let slots = (words + words / 2 + 8).next_power_of_two();
-        WordTable { text: String::with_capacity(bytes), ends: Vec::with_capacity(words), slots: vec![0; slots], case }
+        WordTable {
+            text: String::with_capacity(bytes),
+            ends: Vec::with_capacity(words),
+            slots: vec![0; slots],
+            case,
+            hashing: RandomState::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,7 +73,7 @@ impl WordTable {
     /// The slot that holds `text`, or the free one where it belongs.
     fn slot(&self, text: &str) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = hash(text) & mask;
+        let mut slot = self.hash(text) & mask;
         while let Some(id) = self.slots[slot].checked_sub(1) {
             let found = self.get(id).unwrap_or_default();
             let same = match self.case {
@@ -86,28 +92,26 @@ impl WordTable {
         self.slots = vec![0; self.slots.len() * 2];
         let mask = self.slots.len() - 1;
         for id in 0..self.ends.len() as u32 {
-            let mut slot = hash(self.get(id).unwrap_or_default()) & mask;
+            let mut slot = self.hash(self.get(id).unwrap_or_default()) & mask;
             while self.slots[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
             self.slots[slot] = id + 1;
         }
     }
-}
 
-/// Hash of the text with ASCII letters in lower case, so that one function serves both kinds of table.
-fn hash(text: &str) -> usize {
-    let mut hasher = FxHasher::default();
-    for chunk in text.as_bytes().chunks(8) {
-        let mut word = [0u8; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        word.make_ascii_lowercase();
-        hasher.write_u64(u64::from_le_bytes(word));
+    /// Hash of the text with ASCII letters in lower case, so that one function serves both kinds of table.
+    fn hash(&self, text: &str) -> usize {
+        let mut hasher = self.hashing.build_hasher();
+        for chunk in text.as_bytes().chunks(16) {
+            let mut folded = [0; 16];
+            let folded = &mut folded[..chunk.len()];
+            folded.copy_from_slice(chunk);
+            folded.make_ascii_lowercase();
+            hasher.write(folded);
+        }
+        hasher.finish() as usize
     }
-    hasher.write_u8(text.len() as u8);
-    // The best bits of a multiplicative hash are the high ones.
-    let hash = hasher.finish();
-    (hash ^ (hash >> 32)) as usize
 }
 
 #[cfg(test)]

@@ -213,11 +213,11 @@ pub(super) fn write(store: &impl Store, vocabulary: &Vocabulary, order: usize, m
     if order > 2 {
         writeln!(out, "\n\\3-grams:")?;
         let mut trigrams = Vec::with_capacity(store.trigram_count() as usize);
-        for_each_trigram(store, words, |trigram, v, u, w| trigrams.push((u, v, w, trigram)));
+        for_each_trigram(store, words, |trigram| trigrams.push(trigram));
         trigrams.sort_unstable();
-        for (u, v, w, trigram) in trigrams {
-            let (u, v, w) = (vocabulary.word(u), vocabulary.word(v), vocabulary.word(w));
-            writeln!(out, "{}\t{u} {v} {w}", log10(store.trigram_probability(trigram)))?;
+        for trigram in trigrams {
+            let [u, v, w] = trigram.words.map(|word| vocabulary.word(word));
+            writeln!(out, "{}\t{u} {v} {w}", log10(store.trigram_probability(trigram.index)))?;
         }
     }
     writeln!(out, "\n\\end\\")

@@ -130,6 +130,8 @@ impl Builder {
 }
 
 impl Store for Arrays {
+    type Code = f32;
+
     #[inline(always)]
     fn bigram_count(&self) -> u32 {
         self.bigrams.len() as u32
@@ -153,7 +155,7 @@ impl Store for Arrays {
     }
 
     #[inline(always)]
-    fn bigram_probability(&self, bigram: u32) -> f32 {
+    fn bigram_code(&self, bigram: u32) -> f32 {
         self.bigrams[bigram as usize].probability
     }
 
@@ -178,11 +180,8 @@ impl Store for Arrays {
         self.trigrams[trigram as usize].probability
     }
 
-    fn bigram_code(&self, _bigram: u32) -> Option<u16> {
-        None
-    }
-
-    fn decode(&self, _code: u16) -> f32 {
-        unreachable!("probabilities are not quantised, so there are no codes")
+    #[inline(always)]
+    fn decode(&self, code: f32) -> f32 {
+        code
     }
 }

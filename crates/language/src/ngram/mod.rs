@@ -2,6 +2,7 @@
 
 mod arpa;
 mod arrays;
+mod backoff;
 mod bits;
 mod dmp;
 mod index;
@@ -13,10 +14,10 @@ mod trie_writer;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
-use std::sync::OnceLock;
 
 use self::arrays::Arrays;
-use self::index::{Followers, Histories};
+use self::backoff::Backoff;
+use self::index::Orphan;
 use self::mapped::Bytes;
 use self::store::Store;
 use self::trie::Trie;
@@ -32,23 +33,21 @@ pub struct NgramModel {
     vocabulary: Vocabulary,
     order: usize,
     storage: Storage,
-    histories: Histories,
-    followers: OnceLock<Followers>,
     start: LmState,
     sentence_end: Option<WordId>,
 }
 
 enum Storage {
-    Trie(Trie),
-    Arrays(Arrays),
+    Trie(Backoff<Trie>),
+    Arrays(Backoff<Arrays>),
 }
 
 /// Runs the same code for each representation.
-macro_rules! with_store {
-    ($model:expr, $store:ident => $body:expr) => {
+macro_rules! with {
+    ($model:expr, $backoff:ident => $body:expr) => {
         match &$model.storage {
-            Storage::Trie($store) => $body,
-            Storage::Arrays($store) => $body,
+            Storage::Trie($backoff) => $body,
+            Storage::Arrays($backoff) => $body,
         }
     };
 }
@@ -95,7 +94,7 @@ impl NgramModel {
     /// # Errors
     /// When writing fails.
     pub fn write_arpa(&self, out: impl Write) -> io::Result<()> {
-        with_store!(self, store => arpa::write(store, &self.vocabulary, self.order, out))
+        with!(self, model => arpa::write(&model.store, &self.vocabulary, self.order, out))
     }
 
     /// Writes the model as a Sphinx trie (`.lm.bin`), which opens in place. Where more than 65 536 different values of a
@@ -104,35 +103,30 @@ impl NgramModel {
     /// # Errors
     /// When writing fails, or the model has more n-grams of a length than the format holds (2^25).
     pub fn write_trie(&self, out: impl Write) -> io::Result<()> {
-        with_store!(self, store => trie_writer::write(store, &self.vocabulary, self.order, out))
+        with!(self, model => trie_writer::write(&model.store, &self.vocabulary, self.order, out))
     }
 
     fn from_trie(bytes: Bytes) -> Result<NgramModel, Fault> {
         let (trie, vocabulary, order) = Trie::parse(bytes)?;
-        Self::new(vocabulary, order, Storage::Trie(trie))
+        Self::new(vocabulary, order, |words| Backoff::new(trie, words).map(Storage::Trie))
     }
 
     fn from_arrays((arrays, vocabulary, order): (Arrays, Vocabulary, usize)) -> Result<NgramModel, Fault> {
-        Self::new(vocabulary, order, Storage::Arrays(arrays))
+        Self::new(vocabulary, order, |words| Backoff::new(arrays, words).map(Storage::Arrays))
     }
 
-    fn new(vocabulary: Vocabulary, order: usize, storage: Storage) -> Result<NgramModel, Fault> {
-        let words = vocabulary.len() as u32;
-        let histories = match &storage {
-            Storage::Trie(store) => Histories::of(store, words),
-            Storage::Arrays(store) => Histories::of(store, words),
-        };
-        let histories = histories.map_err(|orphan| {
-            Fault::Unsupported(format!(
-                "trigram {} continues \"{} {}\", which is not a bigram of the model",
-                orphan.trigram,
-                vocabulary.word(orphan.first),
-                vocabulary.word(orphan.middle)
-            ))
+    fn new(
+        vocabulary: Vocabulary,
+        order: usize,
+        storage: impl FnOnce(u32) -> Result<Storage, Orphan>,
+    ) -> Result<NgramModel, Fault> {
+        let storage = storage(vocabulary.len() as u32).map_err(|Orphan { first, middle }| {
+            let (first, middle) = (vocabulary.word(first), vocabulary.word(middle));
+            Fault::Unsupported(format!("has trigrams after \"{first} {middle}\", which is not among its bigrams"))
         })?;
         let start = vocabulary.sentence_start().map_or(LmState::EMPTY, LmState::after);
         let sentence_end = vocabulary.sentence_end();
-        Ok(NgramModel { vocabulary, order, storage, histories, followers: OnceLock::new(), start, sentence_end })
+        Ok(NgramModel { vocabulary, order, storage, start, sentence_end })
     }
 
     /// The longest n-grams' length: 1, 2 or 3.
@@ -144,15 +138,15 @@ impl NgramModel {
     pub fn count(&self, length: usize) -> usize {
         match length {
             1 => self.vocabulary.len(),
-            2 => with_store!(self, store => store.bigram_count() as usize),
-            3 => with_store!(self, store => store.trigram_count() as usize),
+            2 => with!(self, model => model.store.bigram_count() as usize),
+            3 => with!(self, model => model.store.trigram_count() as usize),
             _ => 0,
         }
     }
 
     /// Number of two-word histories that are states of their own.
     pub fn history_count(&self) -> usize {
-        self.histories.len()
+        with!(self, model => model.history_count())
     }
 
     /// ln p(`word`) without history.
@@ -161,7 +155,7 @@ impl NgramModel {
     /// When `word` is not of this model's vocabulary.
     pub fn unigram(&self, word: WordId) -> f32 {
         self.check(word);
-        with_store!(self, store => store.unigram(word).probability)
+        with!(self, model => model.store.unigram(word).probability)
     }
 
     /// Natural logarithm of the weight with which unigrams are used after `word`.
@@ -170,59 +164,31 @@ impl NgramModel {
     /// When `word` is not of this model's vocabulary.
     pub fn backoff(&self, word: WordId) -> f32 {
         self.check(word);
-        with_store!(self, store => store.unigram(word).backoff)
+        with!(self, model => model.store.unigram(word).backoff)
     }
 
     /// Natural logarithm of the weight with which p(w | last word) is used in `state` for words w that no explicit trigram
     /// of the state ends in; 0 for states of one word or none.
     pub fn context_backoff(&self, state: LmState) -> f32 {
-        with_store!(self, store => context(store, state).map_or(0.0, |bigram| store.bigram_backoff(bigram)))
+        with!(self, model => model.context_backoff(state))
     }
 
     /// Calls `visit(w, ln p(w | v))` for every explicit bigram (v, w), in ascending order of w.
     ///
     /// The first call builds an index (see [`prepare`](Self::prepare)).
     pub fn bigrams_after(&self, v: WordId, visit: &mut dyn FnMut(WordId, f32)) {
-        let followers = self.followers();
-        with_store!(self, store => followers.for_each(store, v, visit));
+        with!(self, model => model.followers().for_each(&model.store, v, visit));
     }
 
     /// Builds the index of [`bigrams_after`](Self::bigrams_after) now, rather than at its first call: six bytes a bigram.
     pub fn prepare(&self) {
-        self.followers();
-    }
-
-    fn followers(&self) -> &Followers {
-        self.followers.get_or_init(|| with_store!(self, store => Followers::of(store, self.vocabulary.len() as u32)))
+        with!(self, model => {
+            model.followers();
+        });
     }
 
     fn check(&self, word: WordId) {
         assert!((word as usize) < self.vocabulary.len(), "word {word} is not of this model's vocabulary");
-    }
-
-    #[inline(always)]
-    fn step_in(&self, store: &impl Store, state: LmState, word: WordId) -> (LmState, f32) {
-        let unigram = store.unigram(word);
-        let Some(last) = state.last_word() else { return (LmState::after(word), unigram.probability) };
-        let context = context(store, state);
-        let Some(bigram) = store.find_bigram(unigram, last) else {
-            let backoff = self.unigram_backoff(store, last);
-            let context_backoff = context.map_or(0.0, |context| store.bigram_backoff(context));
-            return (LmState::after(word), unigram.probability + backoff + context_backoff);
-        };
-        let next =
-            if self.histories.contains(bigram) { LmState::with_context(word, bigram) } else { LmState::after(word) };
-        let Some(context) = context else { return (next, store.bigram_probability(bigram)) };
-        let probability = match store.find_trigram(bigram, store.bigram_word(context)) {
-            Some(trigram) => store.trigram_probability(trigram),
-            None => store.bigram_probability(bigram) + store.bigram_backoff(context),
-        };
-        (next, probability)
-    }
-
-    #[inline(always)]
-    fn unigram_backoff(&self, store: &impl Store, word: WordId) -> f32 {
-        if (word as usize) < self.vocabulary.len() { store.unigram(word).backoff } else { 0.0 }
     }
 }
 
@@ -253,12 +219,6 @@ pub fn parse_dmp(bytes: &[u8]) -> Result<NgramModel, LmError> {
     dmp::parse(bytes).and_then(NgramModel::from_arrays).map_err(|fault| fault.in_file(MEMORY))
 }
 
-/// The bigram that a state remembers; `None` also for a state of another model whose index means nothing here.
-#[inline(always)]
-fn context(store: &impl Store, state: LmState) -> Option<u32> {
-    state.context().filter(|&bigram| bigram < store.bigram_count())
-}
-
 impl LanguageModel for NgramModel {
     fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
@@ -272,7 +232,7 @@ impl LanguageModel for NgramModel {
     /// When `word` is not of this model's vocabulary.
     fn step(&self, state: LmState, word: WordId) -> (LmState, f32) {
         self.check(word);
-        with_store!(self, store => self.step_in(store, state, word))
+        with!(self, model => model.step(state, word))
     }
 
     /// 0 (certain) when the model has no `</s>`.

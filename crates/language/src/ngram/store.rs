@@ -18,22 +18,28 @@ pub(super) struct Unigram {
 /// A reverse trie. Indices must be below the counts; ranges are clamped to them by the implementation, so that bytes that
 /// change underneath can make a model wrong but not make it panic.
 pub(super) trait Store {
+    /// How a bigram's probability is stored: itself, or its number in a quantiser's table.
+    type Code: Copy + Default + std::fmt::Debug;
+
     fn bigram_count(&self) -> u32;
     fn trigram_count(&self) -> u32;
     fn unigram(&self, word: WordId) -> Unigram;
     /// The earlier word of a bigram.
     fn bigram_word(&self, bigram: u32) -> WordId;
-    fn bigram_probability(&self, bigram: u32) -> f32;
     fn bigram_backoff(&self, bigram: u32) -> f32;
     /// The range of trigrams that extend a bigram to the left.
     fn trigrams(&self, bigram: u32) -> (u32, u32);
     /// The earliest word of a trigram.
     fn trigram_word(&self, trigram: u32) -> WordId;
     fn trigram_probability(&self, trigram: u32) -> f32;
-    /// Code of a bigram's probability in [`Store::decode`]'s table, when probabilities are quantised.
-    fn bigram_code(&self, bigram: u32) -> Option<u16>;
+    fn bigram_code(&self, bigram: u32) -> Self::Code;
     /// The probability that a code stands for.
-    fn decode(&self, code: u16) -> f32;
+    fn decode(&self, code: Self::Code) -> f32;
+
+    #[inline(always)]
+    fn bigram_probability(&self, bigram: u32) -> f32 {
+        self.decode(self.bigram_code(bigram))
+    }
 
     #[inline(always)]
     fn find_bigram(&self, unigram: Unigram, earlier: WordId) -> Option<u32> {

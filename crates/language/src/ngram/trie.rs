@@ -282,6 +282,8 @@ pub(super) fn read_words(text: &[u8], at: u64, count: u32) -> Result<Vocabulary,
 }
 
 impl Store for Trie {
+    type Code = u16;
+
     #[inline(always)]
     fn bigram_count(&self) -> u32 {
         self.bigrams.count
@@ -307,11 +309,6 @@ impl Store for Trie {
     #[inline(always)]
     fn bigram_word(&self, bigram: u32) -> WordId {
         self.bigrams.word(&self.bytes, bigram)
-    }
-
-    #[inline(always)]
-    fn bigram_probability(&self, bigram: u32) -> f32 {
-        self.decode(self.bigrams.code(&self.bytes, bigram))
     }
 
     #[inline(always)]
@@ -342,8 +339,8 @@ impl Store for Trie {
     }
 
     #[inline(always)]
-    fn bigram_code(&self, bigram: u32) -> Option<u16> {
-        Some(self.bigrams.code(&self.bytes, bigram))
+    fn bigram_code(&self, bigram: u32) -> u16 {
+        self.bigrams.code(&self.bytes, bigram)
     }
 
     #[inline(always)]
