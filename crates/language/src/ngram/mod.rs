@@ -90,6 +90,7 @@ impl NgramModel {
     }
 
     /// Writes the model in ARPA format: n-grams sorted by word ids, values with seven significant digits.
+    /// Many small writes: give it a buffered writer.
     ///
     /// # Errors
     /// When writing fails.
@@ -98,7 +99,7 @@ impl NgramModel {
     }
 
     /// Writes the model as a Sphinx trie (`.lm.bin`), which opens in place. Where more than 65 536 different values of a
-    /// kind occur they are quantised to as many.
+    /// kind occur they are quantised to as many. Many small writes: give it a buffered writer.
     ///
     /// # Errors
     /// When writing fails, or the model has more n-grams of a length than the format holds (2^25).
