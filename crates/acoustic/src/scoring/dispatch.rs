@@ -27,41 +27,43 @@ pub(crate) fn available() -> Vec<Kernels> {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::super::kernels::{Kept, Kernels, densities, mixtures};
+    use super::super::kernels::{FRAMES, Kept, Kernels, Lanes, Weight, densities, exponentials, mixtures};
 
     /// A module with both loops for a set of target features.
     macro_rules! instruction_set {
-        ($name:ident, $features:literal, $frames:literal, $tile:literal) => {
+        ($name:ident, $features:literal, $tile:literal) => {
             pub(super) fn $name() -> Kernels {
                 #[target_feature(enable = $features)]
-                fn densities_here(
-                    parameters: &[f32],
-                    dimensions: usize,
-                    inputs: &[f32],
-                    stride: usize,
-                    out: &mut [f32],
-                ) {
-                    densities::<$frames, true>(parameters, dimensions, inputs, stride, out);
+                fn densities_here(parameters: &[Lanes], inputs: &[[f32; FRAMES]], out: &mut [[Lanes; FRAMES]]) {
+                    densities::<true>(parameters, inputs, out);
                 }
                 #[target_feature(enable = $features)]
-                fn mixtures_here(weights: &[f32], count: usize, kept: &[Vec<Kept>], bias: f32, out: &mut [f32]) {
+                fn mixtures_here(weights: &[Weight], count: usize, kept: &[Kept], bias: f32, out: &mut [f32]) {
                     mixtures::<$tile, true>(weights, count, kept, bias, out);
+                }
+                #[target_feature(enable = $features)]
+                fn exponentials_here(numbers: &mut [f32]) {
+                    exponentials::<true>(numbers);
                 }
                 Kernels {
                     name: stringify!($name),
-                    densities: |parameters, dimensions, inputs, stride, out| {
+                    densities: |parameters, inputs, out| {
                         // SAFETY: `available` hands these kernels out only where the processor has the features.
-                        unsafe { densities_here(parameters, dimensions, inputs, stride, out) }
+                        unsafe { densities_here(parameters, inputs, out) }
                     },
                     mixtures: |weights, count, kept, bias, out| {
                         // SAFETY: as above.
                         unsafe { mixtures_here(weights, count, kept, bias, out) }
+                    },
+                    exponentials: |numbers| {
+                        // SAFETY: as above.
+                        unsafe { exponentials_here(numbers) }
                     },
                 }
             }
         };
     }
 
-    instruction_set!(avx2, "avx2,fma", 4, 64);
-    instruction_set!(avx512, "avx512f,avx2,fma", 8, 128);
+    instruction_set!(avx2, "avx2,fma", 64);
+    instruction_set!(avx512, "avx512f,avx2,fma", 128);
 }

@@ -1,6 +1,6 @@
 //! Gaussians and mixture weights, in the layout that scoring reads.
 
-use super::kernels::LANES;
+use super::kernels::{LANES, Lanes, Weight};
 use crate::format::{ParameterFile, QuantizedWeights, SENDUMP_STEP};
 
 /// Least variance of a Gaussian; training data that hardly varies must not make a density infinitely sharp.
@@ -104,9 +104,9 @@ impl Weights {
 #[derive(Debug)]
 pub(crate) struct Codebook {
     /// For each stream the parameters that the density kernel reads.
-    pub(crate) streams: Vec<Vec<f32>>,
+    pub(crate) streams: Vec<Vec<Lanes>>,
     /// \[stream\]\[density\]\[senone of this codebook, padded\].
-    pub(crate) weights: Vec<f32>,
+    pub(crate) weights: Vec<Weight>,
     /// Length of a row of `weights`.
     pub(crate) row: usize,
     /// Where the scores of consecutive senones go: (first in the row, first senone, count).
@@ -145,9 +145,9 @@ impl Mixtures {
         Mixtures { tying, senones: weights.senones, densities: gaussians.densities, stream_dimensions, codebooks }
     }
 
-    /// Densities of a codebook, padded to whole groups.
-    pub(crate) fn density_row(&self) -> usize {
-        self.densities.next_multiple_of(LANES)
+    /// Groups of [`LANES`] densities in a codebook and stream, the last one padded.
+    pub(crate) fn density_groups(&self) -> usize {
+        self.densities.div_ceil(LANES)
     }
 }
 
@@ -156,13 +156,12 @@ impl Codebook {
         let streams =
             (0..gaussians.stream_lengths.len()).map(|stream| density_parameters(gaussians, codebook, stream)).collect();
         let row = members.len().next_multiple_of(LANES);
-        let mut linear = vec![0.0; weights.streams * weights.densities * row];
+        // Padding is scored too; a weight keeps its logarithm finite.
+        let mut linear = vec![Weight::new(1.0); weights.streams * weights.densities * row];
         for (from, to) in weights.values.chunks_exact(weights.senones).zip(linear.chunks_exact_mut(row.max(1))) {
             for (&senone, to) in members.iter().zip(to.iter_mut()) {
-                *to = from[senone];
+                *to = Weight::new(from[senone]);
             }
-            // Padding is scored too; a weight keeps its logarithm finite.
-            to[members.len()..].fill(1.0);
         }
         let mut runs: Vec<(usize, usize, usize)> = Vec::new();
         for (position, &senone) in members.iter().enumerate() {
@@ -177,31 +176,27 @@ impl Codebook {
 
 /// Interleaves a codebook's densities of one stream in groups of [`LANES`]: constants, then scales and offsets of each
 /// dimension, such that ln N(x) = constant - sum (x * scale - offset)^2.
-fn density_parameters(gaussians: &Gaussians, codebook: usize, stream: usize) -> Vec<f32> {
+fn density_parameters(gaussians: &Gaussians, codebook: usize, stream: usize) -> Vec<Lanes> {
     let dimensions = gaussians.stream_lengths[stream];
-    let groups = gaussians.densities.div_ceil(LANES);
-    let group_length = LANES * (1 + 2 * dimensions);
-    let mut parameters = vec![0.0; groups * group_length];
-    for (group, parameters) in parameters.chunks_exact_mut(group_length).enumerate() {
-        for lane in 0..LANES {
-            let density = group * LANES + lane;
-            if density >= gaussians.densities {
-                // Padding that never wins.
-                parameters[lane] = f32::MIN;
-                continue;
-            }
-            let (mean, variance) = gaussians.density(codebook, stream, density);
-            let mut constant = 0.0f64;
-            for dimension in 0..dimensions {
-                let (mean, variance) = (f64::from(mean[dimension]), f64::from(variance[dimension]));
-                constant -= 0.5 * (2.0 * std::f64::consts::PI * variance).ln();
-                let scale = (0.5 / variance).sqrt();
-                let pair = LANES + dimension * 2 * LANES;
-                parameters[pair + lane] = scale as f32;
-                parameters[pair + LANES + lane] = (mean * scale) as f32;
-            }
-            parameters[lane] = constant as f32;
+    let group_length = 1 + 2 * dimensions;
+    let mut parameters = vec![[0.0; LANES]; gaussians.densities.div_ceil(LANES) * group_length];
+    // Padding never wins.
+    for group in parameters.chunks_exact_mut(group_length) {
+        group[0] = [f32::MIN; LANES];
+    }
+    for density in 0..gaussians.densities {
+        let (group, lane) = (density / LANES, density % LANES);
+        let group = &mut parameters[group * group_length..][..group_length];
+        let (mean, variance) = gaussians.density(codebook, stream, density);
+        let mut constant = 0.0f64;
+        for (dimension, (&mean, &variance)) in mean.iter().zip(variance).enumerate() {
+            let (mean, variance) = (f64::from(mean), f64::from(variance));
+            constant -= 0.5 * (2.0 * std::f64::consts::PI * variance).ln();
+            let scale = (0.5 / variance).sqrt();
+            group[1 + 2 * dimension][lane] = scale as f32;
+            group[2 + 2 * dimension][lane] = (mean * scale) as f32;
         }
+        group[0][lane] = constant as f32;
     }
     parameters
 }

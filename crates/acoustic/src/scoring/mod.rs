@@ -10,7 +10,8 @@ mod mixtures;
 use std::sync::Arc;
 
 use crate::features::FEATURES;
-use kernels::{Kept, Kernels};
+use kernels::{FRAMES, Kept, Kernels, Lanes};
+use mixtures::Codebook;
 pub use mixtures::Tying;
 pub(crate) use mixtures::{Gaussians, Mixtures, Weights};
 
@@ -30,7 +31,7 @@ impl Default for Pruning {
 }
 
 /// Frames scored together, so that a codebook's parameters are fetched from memory once for all of them.
-const BLOCK: usize = 8;
+const BLOCK: usize = 16;
 
 /// Scores senones. Holds the work space of one session; the parameters are shared.
 #[derive(Debug, Clone)]
@@ -38,11 +39,13 @@ pub struct Scorer {
     mixtures: Arc<Mixtures>,
     kernels: Kernels,
     pruning: Pruning,
-    /// \[frame\]\[dimension\] of one stream.
-    inputs: Vec<f32>,
-    /// For each stream \[frame\]\[density\].
-    densities: Vec<Vec<f32>>,
-    kept: Vec<Vec<Kept>>,
+    /// \[dimension\]\[frame\] of one stream, for [`FRAMES`] frames.
+    inputs: Vec<[f32; FRAMES]>,
+    /// For each stream \[bundle of frames\]\[group of densities\]\[frame\].
+    densities: Vec<Vec<[Lanes; FRAMES]>>,
+    /// Scores of all densities of one stream in one frame.
+    scores: Vec<Lanes>,
+    kept: Vec<Kept>,
     row: Vec<f32>,
 }
 
@@ -58,7 +61,8 @@ impl Scorer {
             pruning: Pruning::default(),
             inputs: Vec::new(),
             densities: vec![Vec::new(); streams],
-            kept: vec![Vec::new(); streams],
+            kept: vec![Kept::default(); streams],
+            scores: Vec::new(),
             row: Vec::new(),
             mixtures,
         }
@@ -92,11 +96,11 @@ impl Scorer {
 
     fn score_block(&mut self, features: &[[f32; FEATURES]], out: &mut [f32]) {
         let mixtures = Arc::clone(&self.mixtures);
-        for (codebook_index, codebook) in mixtures.codebooks.iter().enumerate() {
+        for codebook in &mixtures.codebooks {
             if codebook.runs.is_empty() {
                 continue;
             }
-            self.score_densities(&mixtures, codebook_index, features);
+            self.score_densities(&mixtures, codebook, features);
             self.row.resize(codebook.row, 0.0);
             for (frame, out) in out.chunks_exact_mut(mixtures.senones).enumerate() {
                 let bias = self.choose_densities(&mixtures, frame);
@@ -109,72 +113,89 @@ impl Scorer {
     }
 
     /// All densities of a codebook for a block of frames.
-    fn score_densities(&mut self, mixtures: &Mixtures, codebook: usize, features: &[[f32; FEATURES]]) {
-        let codebook = &mixtures.codebooks[codebook];
-        let row = mixtures.density_row();
-        for ((dimensions, parameters), scores) in
+    fn score_densities(&mut self, mixtures: &Mixtures, codebook: &Codebook, features: &[[f32; FEATURES]]) {
+        let groups = mixtures.density_groups();
+        for ((dimensions, parameters), densities) in
             mixtures.stream_dimensions.iter().zip(&codebook.streams).zip(&mut self.densities)
         {
-            self.inputs.clear();
-            for vector in features {
-                self.inputs.extend(dimensions.iter().map(|&dimension| vector[dimension]));
+            densities.resize(groups * features.len().div_ceil(FRAMES), Default::default());
+            for (bundle, densities) in features.chunks(FRAMES).zip(densities.chunks_exact_mut(groups)) {
+                self.inputs.clear();
+                self.inputs.extend(dimensions.iter().map(|&dimension| {
+                    let mut values = [0.0; FRAMES];
+                    for (value, vector) in values.iter_mut().zip(bundle) {
+                        *value = vector[dimension];
+                    }
+                    values
+                }));
+                (self.kernels.densities)(parameters, &self.inputs, densities);
             }
-            scores.resize(row * features.len(), 0.0);
-            (self.kernels.densities)(parameters, dimensions.len(), &self.inputs, dimensions.len(), scores);
         }
     }
 
     /// Fills `kept` for a frame of the block; returns the sum of the streams' best log-likelihoods.
     fn choose_densities(&mut self, mixtures: &Mixtures, frame: usize) -> f32 {
-        let row = mixtures.density_row();
+        let groups = mixtures.density_groups();
         let mut bias = 0.0;
-        for (scores, kept) in self.densities.iter().zip(&mut self.kept) {
-            let scores = &scores[frame * row..][..mixtures.densities];
-            kept.clear();
-            match self.pruning {
-                Pruning::Within(nats) => bias += keep_within(scores, nats, kept),
-                Pruning::Best(count) => bias += keep_best(scores, count.max(1), kept),
-            }
+        for (densities, kept) in self.densities.iter().zip(&mut self.kept) {
+            let bundle = &densities[frame / FRAMES * groups..][..groups];
+            self.scores.clear();
+            self.scores.extend(bundle.iter().map(|group| group[frame % FRAMES]));
+            let scores = &self.scores.as_flattened()[..mixtures.densities];
+            bias += match self.pruning {
+                Pruning::Within(nats) => keep_within(scores, nats, kept),
+                Pruning::Best(count) => keep_best(scores, count.max(1), kept),
+            };
+            (self.kernels.exponentials)(&mut kept.factors);
         }
         bias
     }
 }
 
-/// Keeps the densities within `nats` of the best, whose score it returns.
-fn keep_within(scores: &[f32], nats: f32, kept: &mut Vec<Kept>) -> f32 {
+/// Keeps the densities within `nats` of the best, as logarithms; returns the score of the best.
+fn keep_within(scores: &[f32], nats: f32, kept: &mut Kept) -> f32 {
     const GROUP: usize = 8;
     // Maxima by position in the group: a form the compiler turns into vector code.
+    let (groups, rest) = scores.as_chunks::<GROUP>();
     let mut maxima = [f32::MIN; GROUP];
-    let groups = scores.chunks_exact(GROUP);
-    let mut best = groups.remainder().iter().copied().fold(f32::MIN, f32::max);
     for group in groups {
         for (maximum, &score) in maxima.iter_mut().zip(group) {
             *maximum = if score > *maximum { score } else { *maximum };
         }
     }
-    best = maxima.into_iter().fold(best, f32::max);
+    let best = maxima.iter().chain(rest).copied().fold(f32::MIN, f32::max);
     let threshold = best - nats.max(0.0);
+    // Every density is written where the next kept one goes: no branch that could be mispredicted.
+    kept.densities.resize(scores.len(), 0);
+    kept.factors.resize(scores.len(), 0.0);
+    let mut count = 0;
     for (density, &score) in scores.iter().enumerate() {
-        if score >= threshold {
-            kept.push(Kept { density: density as u32, factor: (score - best).exp() });
-        }
+        kept.densities[count] = density as u32;
+        kept.factors[count] = score - best;
+        count += usize::from(score >= threshold);
     }
+    kept.densities.truncate(count);
+    kept.factors.truncate(count);
     best
 }
 
-/// Keeps the `count` best densities; returns the score of the best.
-fn keep_best(scores: &[f32], count: usize, kept: &mut Vec<Kept>) -> f32 {
+/// Keeps the `count` best densities, as logarithms; returns the score of the best.
+fn keep_best(scores: &[f32], count: usize, kept: &mut Kept) -> f32 {
+    kept.densities.clear();
+    kept.factors.clear();
     for (density, &score) in scores.iter().enumerate() {
-        if kept.len() == count && score <= kept[count - 1].factor {
-            continue;
+        if kept.factors.len() == count {
+            if score <= kept.factors[count - 1] {
+                continue;
+            }
+            kept.densities.pop();
+            kept.factors.pop();
         }
-        let position = kept.partition_point(|other| other.factor >= score);
-        kept.insert(position, Kept { density: density as u32, factor: score });
-        kept.truncate(count);
+        let position = kept.factors.partition_point(|&other| other >= score);
+        kept.densities.insert(position, density as u32);
+        kept.factors.insert(position, score);
     }
-    let best = kept.first().map_or(f32::MIN, |kept| kept.factor);
-    for kept in kept.iter_mut() {
-        kept.factor = (kept.factor - best).exp();
-    }
+    let best = kept.factors.first().copied().unwrap_or(f32::MIN);
+    kept.factors.iter_mut().for_each(|factor| *factor -= best);
     best
 }
