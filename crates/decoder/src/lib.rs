@@ -3,6 +3,7 @@ pub mod instances;
 pub mod lexicon;
 pub mod look_ahead;
 pub mod network;
+pub mod phone_look_ahead;
 pub mod result;
 pub mod search;
 pub mod consensus;

@@ -225,6 +225,12 @@ impl Network {
         Some((beyond / MAX_PHONES as u32, beyond as usize % MAX_PHONES))
     }
 
+    /// Phone and senones of every HMM.
+    pub fn states(&self) -> impl Iterator<Item = (PhoneId, [u16; 3])> {
+        let nodes = self.nodes.iter().map(|node| (node.phone, node.senones));
+        nodes.chain(self.fan_classes.iter().map(|class| (class.phone, class.senones)))
+    }
+
     /// Bytes held, for the benchmark.
     pub fn size_bytes(&self) -> usize {
         size_of_val(&self.nodes[..])

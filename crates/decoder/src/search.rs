@@ -22,7 +22,7 @@ use dictum_language::{LanguageModel, LmState, WordId};
 use crate::instances::{DEAD, Hmm, Instances, TAIL};
 use crate::lexicon::{Lexicon, PronunciationId};
 use crate::look_ahead::{LookAhead, LookAheadCache};
-use crate::network::{NO_LABEL, Network};
+use crate::network::{MAX_PHONES, NO_LABEL, Network};
 
 /// Beams and weights. Beams are natural logs of acoustic likelihood ratios.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,10 @@ pub struct SearchConfig {
     pub word_beam: f32,
     /// Most HMMs that survive a frame.
     pub max_active: usize,
+    /// Frames of acoustic look-ahead; 0 for none.
+    pub phone_look_ahead: usize,
+    /// Factor of the acoustic look-ahead.
+    pub phone_look_ahead_weight: f32,
     /// Factor of language model log-probabilities against acoustic ones.
     pub lm_weight: f32,
     /// Log-score of every word.
@@ -55,6 +59,8 @@ impl Default for SearchConfig {
             last_phone_beam: 92.0,
             word_beam: 65.0,
             max_active: 10_000,
+            phone_look_ahead: 4,
+            phone_look_ahead_weight: 1.0,
             lm_weight: 8.0,
             word_penalty: -0.43,
             silence_penalty: -5.7,
@@ -119,7 +125,7 @@ struct LmCache {
 }
 
 impl LmCache {
-    const SIZE: usize = 1 << 14;
+    const SIZE: usize = 1 << 16;
 
     fn new() -> Self {
         LmCache { entries: vec![(LmState(u64::MAX), WordId::MAX, 0.0); Self::SIZE] }
@@ -128,7 +134,7 @@ impl LmCache {
     #[inline]
     fn log_probability(&mut self, lm: &dyn LanguageModel, state: LmState, word: WordId) -> f32 {
         let hash = (state.0 ^ u64::from(word) << 20).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let entry = &mut self.entries[(hash >> 50) as usize];
+        let entry = &mut self.entries[(hash >> 48) as usize];
         if entry.0 != state || entry.1 != word {
             *entry = (state, word, lm.step(state, word).1);
         }
@@ -179,6 +185,8 @@ pub struct Search {
     frame: u32,
     best: f32,
     threshold: f32,
+    /// What entering each phone will lose at least, see `push`.
+    ahead: [f32; MAX_PHONES],
     statistics: Statistics,
 }
 
@@ -212,6 +220,7 @@ impl Search {
             frame: 0,
             best: 0.0,
             threshold: DEAD,
+            ahead: [0.0; MAX_PHONES],
             statistics: Statistics::default(),
         };
         search.begin();
@@ -269,8 +278,11 @@ impl Search {
             + self.lm_cache.entries.len() * 24
     }
 
-    /// Searches one frame. `scores` are natural-log likelihoods of all senones; any per-frame offset may be left out.
-    pub fn push(&mut self, scores: &[f32]) {
+    /// Searches one frame. `scores` are natural-log likelihoods of all senones, the best of them zero. `ahead` says
+    /// how much each phone loses over the frames that follow, at least (see [`crate::phone_look_ahead`]); zeros if
+    /// that is not known.
+    pub fn push(&mut self, scores: &[f32], ahead: &[f32; MAX_PHONES]) {
+        self.ahead = ahead.map(|loss| loss * self.config.phone_look_ahead_weight);
         self.evaluate(scores);
         self.set_threshold();
         self.frame += 1;
@@ -420,6 +432,10 @@ impl Search {
         for id in node.first_child..node.first_child + u32::from(node.child_count) {
             let child = network.node(id);
             let shape = (child.senones, child.phone);
+            // The language look-ahead can only fall from here on, so this bound spares looking it up.
+            if exit + self.ahead[child.phone as usize] <= self.threshold {
+                continue;
+            }
             if hmm.copy == TAIL {
                 self.enter(TAIL, id, shape, exit, history, 0.0);
                 continue;
@@ -429,7 +445,7 @@ impl Search {
                 if bare + look_ahead > self.threshold {
                     self.enter(hmm.copy, id, shape, bare + look_ahead, history, look_ahead);
                 }
-            } else if bare + look_ahead + TRIGRAM_SLACK * weight > self.threshold {
+            } else if bare + look_ahead + TRIGRAM_SLACK * weight + self.ahead[child.phone as usize] > self.threshold {
                 let score = bare + self.word_score(history, child.label);
                 if score > self.threshold {
                     self.enter(TAIL, id, shape, score, history, 0.0);
@@ -452,10 +468,12 @@ impl Search {
     }
 
     fn enter_final(&mut self, network: &Network, index: u32, score: f32, history: u32) {
-        if score <= self.threshold.max(self.best - self.config.last_phone_beam) {
+        let fan = network.fan(network.last(index).fan);
+        let survives = score + self.ahead[fan[0].phone as usize] > self.threshold;
+        if !survives || score <= self.best - self.config.last_phone_beam {
             return;
         }
-        for (class, fan) in network.fan(network.last(index).fan).iter().enumerate() {
+        for (class, fan) in fan.iter().enumerate() {
             let instance = network.final_instance(index, class);
             self.enter(TAIL, instance, (fan.senones, fan.phone), score, history, 0.0);
         }
@@ -472,6 +490,9 @@ impl Search {
         history: u32,
         look_ahead: f32,
     ) {
+        if score + self.ahead[phone as usize] <= self.threshold {
+            return;
+        }
         match self.instances.find(copy, instance) {
             Some(index) => {
                 let hmm = self.instances.get_mut(index);
@@ -538,7 +559,7 @@ impl Search {
             Token::Word(pronunciation) => *self.graph.lexicon.phones(pronunciation).last().expect("not empty"),
             Token::Filler(_) | Token::Begin => network.silence(),
         };
-        let mut scores = [DEAD; crate::network::MAX_PHONES];
+        let mut scores = [DEAD; MAX_PHONES];
         let (begin, count) = record.exits;
         for &(right, score) in &self.record_exits[begin as usize..begin as usize + count as usize] {
             for (phone, entry) in scores.iter_mut().enumerate().take(network.phone_count()) {
@@ -552,20 +573,21 @@ impl Search {
             if record.score + look_ahead <= self.threshold {
                 break;
             }
-            let score = scores[network.root_phone(root) as usize] + look_ahead;
-            if score > self.threshold {
+            let phone = network.root_phone(root) as usize;
+            let score = scores[phone] + look_ahead;
+            if score + self.ahead[phone] > self.threshold {
                 let id = network.enter(&network.all_roots()[root as usize], left);
                 let node = network.node(id);
                 self.enter(record.copy, id, (node.senones, node.phone), score, index, look_ahead);
             }
         }
         for (phone, &score) in scores.iter().enumerate().take(network.phone_count()) {
-            if score <= self.threshold {
+            if score + self.ahead[phone] <= self.threshold {
                 continue;
             }
             for root in network.roots(phone as PhoneId) {
                 let look_ahead = weight * (copy.backoff() + root.look_ahead);
-                if score + look_ahead <= self.threshold {
+                if score + look_ahead + self.ahead[phone] <= self.threshold {
                     break;
                 }
                 let id = network.enter(root, left);

@@ -9,7 +9,6 @@
 //! run one after the other. `words=FILE` writes posterior and correctness of every word, for calibration.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -58,6 +57,8 @@ fn set(tuning: &mut Tuning, key: &str, value: &str) {
         "word_penalty" => tuning.search.word_penalty = number,
         "silence_penalty" => tuning.search.silence_penalty = number,
         "filler_penalty" => tuning.search.filler_penalty = number,
+        "pla" => tuning.search.phone_look_ahead = number as usize,
+        "plw" => tuning.search.phone_look_ahead_weight = number,
         "lattice_beam" => tuning.lattice_beam = number,
         "posterior_scale" => tuning.posterior_scale = number,
         "mbr" => tuning.minimum_bayes_risk = number != 0.0,
@@ -121,11 +122,14 @@ fn run(
 ) {
     let before = cpu_seconds();
     let mut by_source: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let (mut hmms, mut frames, mut records) = (0, 0, 0);
     let (mut substitutions, mut insertions, mut deletions) = (0, 0, 0);
     for (clip, samples) in clips.iter().zip(audio) {
         let mut session = recogniser.session(band, Options::default());
         let mut events = session.push(samples);
         events.extend(session.finish());
+        let done = session.statistics();
+        (hmms, frames, records) = (hmms + done.hmms, frames + done.frames, records + done.records);
         let words: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
@@ -158,6 +162,7 @@ fn run(
         100.0 * errors as f64 / words as f64,
         cpu / seconds
     );
+    print!("  {} hmms/frame {} records/frame", hmms / frames.max(1), records / frames.max(1));
     for (source, (errors, words)) in by_source {
         print!("  {source} {:.1}", 100.0 * errors as f64 / words as f64);
     }

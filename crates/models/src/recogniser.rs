@@ -9,7 +9,7 @@ use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
 use dictum_decoder::result::{EndOfUtterance, Utterance};
-use dictum_decoder::search::SearchGraph;
+use dictum_decoder::search::{SearchGraph, Statistics};
 use dictum_language::{Dictionary, LanguageModel, NgramModel, WordId};
 
 use crate::error::ModelsError;
@@ -237,6 +237,11 @@ impl Session {
         &self.recogniser
     }
 
+    /// Work done by the search so far.
+    pub fn statistics(&self) -> Statistics {
+        self.decoder.statistics()
+    }
+
     /// Takes mono samples (full scale ±1.0) at the band's rate and reports what they completed.
     pub fn push(&mut self, samples: &[f32]) -> Vec<Event> {
         let mut events = Vec::new();
@@ -260,7 +265,7 @@ impl Session {
     }
 
     /// Ends the audio and reports what is left.
-    pub fn finish(mut self) -> Vec<Event> {
+    pub fn finish(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         self.front_end.finish(&mut self.cepstra);
         self.split_reason = EndOfUtterance::EndOfData;

@@ -7,6 +7,7 @@ use dictum_decoder::consensus::{ConsensusSlot, consensus};
 use dictum_decoder::keywords::Spotter;
 use dictum_decoder::lattice::Lattice;
 use dictum_decoder::n_best::n_best;
+use dictum_decoder::phone_look_ahead::PhoneLookAhead;
 use dictum_decoder::result::{Alternative, EndOfUtterance, KeywordHit, Slot, Utterance, Word};
 use dictum_decoder::search::{Search, Statistics};
 use dictum_language::{LanguageModel, WordId};
@@ -37,7 +38,7 @@ pub struct UtteranceDecoder {
     options: Options,
     /// Keywords as vocabulary words; `None` where a word is not in the vocabulary.
     keywords: Vec<Option<Vec<WordId>>>,
-    search: Option<Search>,
+    search: Option<(Search, PhoneLookAhead)>,
     frame_seconds: f64,
 }
 
@@ -51,7 +52,7 @@ impl UtteranceDecoder {
 
     /// Work done by the search so far.
     pub fn statistics(&self) -> Statistics {
-        self.search.as_ref().map_or(Statistics::default(), Search::statistics)
+        self.search.as_ref().map_or(Statistics::default(), |(search, _)| search.statistics())
     }
 
     /// Decodes one utterance; `None` if nothing was recognised.
@@ -60,7 +61,7 @@ impl UtteranceDecoder {
             return None;
         }
         self.search(segment);
-        let search = self.search.as_ref()?;
+        let (search, _) = self.search.as_ref()?;
         let tuning = self.recogniser.tuning();
         let lattice = Lattice::build(search, tuning.lattice_beam);
         let best: Vec<WordId> = lattice.best_path().iter().filter_map(|arc| arc.word).collect();
@@ -83,23 +84,13 @@ impl UtteranceDecoder {
             segment.cepstra.iter().zip(segment.speech).filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
         let mean = cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { segment.cepstra });
         let features = features(segment.cepstra, &mean);
-        let senones = self.recogniser.acoustic().senone_count();
+        let recogniser = Arc::clone(&self.recogniser);
         let search = self.search.get_or_insert_with(|| {
-            Search::new(self.recogniser.graph().clone(), self.recogniser.tuning().search.clone())
+            let config = &recogniser.tuning().search;
+            let search = Search::new(recogniser.graph().clone(), config.clone());
+            (search, PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead))
         });
-        search.reset();
-        let mut scorer = self.recogniser.acoustic().scorer();
-        let mut scores = Vec::new();
-        for block in features.chunks(BLOCK) {
-            scores.clear();
-            scorer.score(block, &mut scores);
-            for frame in scores.chunks_exact_mut(senones) {
-                // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
-                let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                frame.iter_mut().for_each(|score| *score -= best);
-                search.push(frame);
-            }
-        }
+        run_search(&recogniser, &features, &mut search.0, &mut search.1);
     }
 
     fn seconds(&self, segment: &Segment<'_>, frame: f64) -> f64 {
@@ -186,6 +177,34 @@ impl UtteranceDecoder {
             }));
         }
         hits
+    }
+}
+
+/// Scores features block by block and searches them, as far behind as the look-ahead needs.
+fn run_search(recogniser: &Recogniser, features: &[[f32; 39]], search: &mut Search, ahead: &mut PhoneLookAhead) {
+    let senones = recogniser.acoustic().senone_count();
+    search.reset();
+    ahead.reset();
+    let mut scorer = recogniser.acoustic().scorer();
+    let mut scores = Vec::new();
+    let mut left = features.len();
+    for block in features.chunks(BLOCK) {
+        let known = scores.len();
+        scorer.score(block, &mut scores);
+        for frame in scores[known..].chunks_exact_mut(senones) {
+            // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
+            let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            frame.iter_mut().for_each(|score| *score -= best);
+            ahead.push(frame);
+        }
+        left -= block.len();
+        let mut searched = 0;
+        while ahead.pending() > if left == 0 { 0 } else { ahead.window() } {
+            let frame = &scores[searched * senones..(searched + 1) * senones];
+            search.push(frame, ahead.pass());
+            searched += 1;
+        }
+        scores.drain(..searched * senones);
     }
 }
 
