@@ -27,8 +27,6 @@ pub struct RegistryConfig {
     pub names: BTreeMap<String, String>,
     /// The model that answers when a request names none.
     pub default_model: String,
-    /// Where compiled networks are kept between runs; `None`: nowhere.
-    pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for RegistryConfig {
@@ -38,7 +36,6 @@ impl Default for RegistryConfig {
             default_package: Some(PathBuf::from(DEBIAN_DIRECTORY)),
             names: BTreeMap::new(),
             default_model: DEFAULT_MODEL.to_owned(),
-            cache_dir: None,
         }
     }
 }
@@ -92,7 +89,6 @@ pub struct Registry {
     slots: BTreeMap<String, Slot>,
     entries: BTreeMap<String, ModelEntry>,
     default_model: String,
-    cache_dir: Option<PathBuf>,
 }
 
 impl Registry {
@@ -147,12 +143,7 @@ impl Registry {
             let package = Arc::clone(&slot.package);
             entries.insert(info.name.clone(), ModelEntry { info: Arc::new(info), package });
         }
-        Ok(Registry {
-            slots,
-            entries,
-            default_model: config.default_model.clone(),
-            cache_dir: config.cache_dir.clone(),
-        })
+        Ok(Registry { slots, entries, default_model: config.default_model.clone() })
     }
 
     /// The model of a name, by its present or a former spelling (MODEL-03, MODEL-05).
@@ -196,7 +187,7 @@ impl Registry {
             return Ok(Arc::clone(recogniser));
         }
         let began = Instant::now();
-        let loaded = Arc::new(load(&slot.package, self.cache_dir.as_deref())?);
+        let loaded = Arc::new(load(&slot.package)?);
         tracing::info!(package = name, seconds = began.elapsed().as_secs_f64(), "model loaded");
         *recogniser = Some(Arc::clone(&loaded));
         Ok(loaded)
@@ -209,9 +200,8 @@ impl Registry {
     }
 }
 
-fn load(package: &Package, cache_dir: Option<&Path>) -> Result<Recogniser, ModelsError> {
+fn load(package: &Package) -> Result<Recogniser, ModelsError> {
     crate::check::files_present(package)?;
-    let _ = cache_dir;
     Recogniser::load(&package.name, &package.files)
 }
 
@@ -365,6 +355,23 @@ language_model = "fi.lm.bin"
         nothing.default_package = Some(root.path().join("absent"));
         let message = Registry::open(&nothing).err().unwrap().to_string();
         assert!(message.contains("apt-get install pocketsphinx-en-us"), "{message}");
+    }
+
+    #[test]
+    fn a_package_is_loaded_once_whoever_asks() {
+        if !Path::new(DEBIAN_DIRECTORY).exists() {
+            println!("skipped: a_package_is_loaded_once_whoever_asks: {DEBIAN_DIRECTORY} is not installed");
+            return;
+        }
+        let registry = Registry::open(&RegistryConfig::default()).unwrap();
+        let load = |name: &str| registry.recogniser(&registry.resolve(name).unwrap()).unwrap();
+        let loaded = std::thread::scope(|scope| {
+            let names = ["en-US", "en-US_BroadbandModel", "en-US_Telephony", "en-US"];
+            let threads = names.map(|name| scope.spawn(move || load(name)));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert!(loaded.iter().all(|recogniser| Arc::ptr_eq(recogniser, &loaded[0])));
+        assert!(registry.installed().iter().all(|entry| registry.is_loaded(entry)));
     }
 
     #[test]

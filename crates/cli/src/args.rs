@@ -1,0 +1,232 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::ConfigError;
+
+/// Speech to text on your own machine: a server that speaks the Watson Speech to Text interface, and the tools around it.
+#[derive(Debug, Parser)]
+#[command(name = "dictum", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct ConfigArgs {
+    /// Configuration file (docs/configuration.md explains the settings).
+    #[arg(long, value_name = "FILE", env = "DICTUM_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    /// Directory under which everything is kept.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data: Option<String>,
+    /// Directory of the US English default model.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub model_dir: Option<String>,
+    /// Sets any setting, for example --set log.level=debug; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
+    pub set: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// The settings made on the command line; flags of their own win over `--set`.
+    pub fn assignments(&self) -> Result<Vec<(String, String)>, ConfigError> {
+        let mut made = Vec::new();
+        for text in &self.set {
+            let (key, value) = text.split_once('=').ok_or_else(|| ConfigError::NotAnAssignment(text.clone()))?;
+            made.push((key.trim().to_owned(), value.to_owned()));
+        }
+        for (key, value) in [("server.data", &self.data), ("model.dir", &self.model_dir)] {
+            made.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
+        }
+        Ok(made)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server.
+    Serve(ServeArgs),
+    /// Write down what is said in audio files.
+    Transcribe(TranscribeArgs),
+    /// Show which models are installed, and whether they are intact.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Measure recognition on recordings with known transcripts.
+    Eval(EvalArgs),
+    /// Convert an audio file to 16-bit WAV, as the recogniser hears it.
+    Decode(DecodeArgs),
+    /// Print the settings in force.
+    Config(ConfigCommandArgs),
+    /// Print a script that completes dictum's arguments in your shell.
+    Completions {
+        /// Shell to complete in.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 picks a free one. [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct TranscribeArgs {
+    /// Audio files; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write one file for each input into this directory instead of printing.
+    #[arg(long, short, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// Files to work on at the same time, each on a thread of its own; 0: one for each processor.
+    #[arg(long, short, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// What the files are, where their first bytes do not tell, for example 'audio/l16;rate=16000'.
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Model to recognise with. Without one: the default model, or its narrowband side for audio below 16 kHz.
+    #[arg(long, short, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+/// How transcripts are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The words, one line for each utterance.
+    Text,
+    /// One line for each file: its path, a tab, the transcript.
+    Tsv,
+    /// One JSON object a line for each file, with times, confidences and utterances.
+    Json,
+    /// SubRip subtitles.
+    Srt,
+    /// WebVTT subtitles.
+    Vtt,
+    /// NIST word times: file, channel, start, duration, word, confidence.
+    Ctm,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the model names that are served.
+    List {
+        /// Also list the names that are known but not installed.
+        #[arg(long)]
+        all: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one model name: what it takes, and which files are behind it.
+    Show {
+        /// Model name, for example en-US_BroadbandModel.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that the files of the installed models are complete and unchanged, and load them.
+    Check {
+        /// Package to check; without any, all.
+        #[arg(value_name = "PACKAGE")]
+        packages: Vec<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Tab-separated file with a header line; column "path" (relative to the file) and column "transcript" are needed.
+    #[arg(value_name = "MANIFEST")]
+    pub manifest: PathBuf,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Clips to work on at the same time, each on a thread of its own; 0: one for each processor.
+    #[arg(long, short, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// Also report by the value of this column; may be repeated.
+    #[arg(long, value_name = "COLUMN")]
+    pub by: Vec<String>,
+    /// Only the first N clips.
+    #[arg(long, value_name = "N")]
+    pub first: Option<usize>,
+    /// Put the audio through a telephone first: 300 to 3400 Hz, 8 kHz, mu-law; recognise it as narrowband.
+    #[arg(long)]
+    pub telephone: bool,
+    /// Score these transcripts (lines of path, tab, transcript) instead of recognising.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["telephone", "model"])]
+    pub hypotheses: Option<PathBuf>,
+    /// Write path, errors, reference and what was recognised for every clip to this tab-separated file.
+    #[arg(long, value_name = "FILE")]
+    pub details: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// Audio file; - is standard input.
+    pub file: PathBuf,
+    /// WAV file to write; - is standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// Samples per second of the output.
+    #[arg(long, value_name = "HZ", default_value_t = 16_000, value_parser = clap::value_parser!(u32).range(1_000..=192_000))]
+    pub rate: u32,
+    /// What the file is, where its first bytes do not tell.
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigCommandArgs {
+    /// Print docs/configuration.md instead.
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::table::SETTINGS;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_that_the_table_of_settings_names_exist() {
+        let cli = Cli::command();
+        for flag in SETTINGS.iter().filter_map(|setting| setting.flag) {
+            let (command, long) = match flag.split_once(" --") {
+                Some((command, long)) => (cli.find_subcommand(command).unwrap(), long),
+                None => (&cli, flag.trim_start_matches("--")),
+            };
+            assert!(command.get_arguments().any(|argument| argument.get_long() == Some(long)), "{flag}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The settings, each with its type, default and meaning.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Value;
+
+/// A setting as operators see it.
+pub struct Setting {
+    /// Dotted name in the file; the environment variable is derived from it.
+    pub key: &'static str,
+    /// What can be written, for people.
+    pub kind: &'static str,
+    /// The default, as it would be written in the environment; empty for "none".
+    pub default: &'static str,
+    /// The flag that sets it, when it has one of its own; all others are set by `--set KEY=VALUE`.
+    pub flag: Option<&'static str>,
+    /// What it does, in Markdown without line breaks.
+    pub meaning: &'static str,
+    /// Understands a value and stores it.
+    pub apply: fn(&mut Settings, Value) -> Result<(), String>,
+    /// The value in force, in TOML.
+    pub show: fn(&Settings) -> toml::Value,
+}
+
+impl Setting {
+    /// The environment variable: `DICTUM_` and the key in capitals, dots as underscores.
+    pub fn variable(&self) -> String {
+        format!("DICTUM_{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// A type that settings have.
+trait SettingType: Sized {
+    /// Understands what was written, or says what should have been.
+    fn parse(value: Value) -> Result<Self, String>;
+    /// The value in TOML.
+    fn show(&self) -> toml::Value;
+}
+
+fn text_of(value: Value, wanted: &str) -> Result<String, String> {
+    match value {
+        Value::Text(text) => Ok(text),
+        Value::List(_) | Value::Map(_) => Err(format!("must be {wanted}")),
+    }
+}
+
+impl SettingType for String {
+    fn parse(value: Value) -> Result<Self, String> {
+        text_of(value, "a string")
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::String(self.clone())
+    }
+}
+
+/// Absent when empty.
+impl SettingType for Option<PathBuf> {
+    fn parse(value: Value) -> Result<Self, String> {
+        let text = text_of(value, "a path")?;
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::String(self.as_ref().map(|path| path.display().to_string()).unwrap_or_default())
+    }
+}
+
+/// Absent when empty.
+impl SettingType for Option<String> {
+    fn parse(value: Value) -> Result<Self, String> {
+        Ok(Some(text_of(value, "a string")?).filter(|text| !text.is_empty()))
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::String(self.clone().unwrap_or_default())
+    }
+}
+
+impl SettingType for Vec<String> {
+    fn parse(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Text(text) => {
+                Ok(text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
+            }
+            Value::List(items) => Ok(items),
+            Value::Map(_) => Err("must be a list".to_owned()),
+        }
+    }
+
+    fn show(&self) -> toml::Value {
+        self.clone().into()
+    }
+}
+
+impl SettingType for usize {
+    fn parse(value: Value) -> Result<Self, String> {
+        let text = text_of(value, "a whole number")?;
+        text.parse().map_err(|_| format!("{text:?} must be a whole number, 0 or more"))
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
+    }
+}
+
+impl SettingType for Vec<PathBuf> {
+    fn parse(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Text(text) => Ok(text.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect()),
+            Value::List(items) => Ok(items.into_iter().map(PathBuf::from).collect()),
+            Value::Map(_) => Err("must be a list of paths".to_owned()),
+        }
+    }
+
+    fn show(&self) -> toml::Value {
+        self.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().into()
+    }
+}
+
+impl SettingType for BTreeMap<String, String> {
+    fn parse(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Map(map) => Ok(map),
+            Value::List(_) => Err("must be a table of NAME = \"PACKAGE\"".to_owned()),
+            Value::Text(text) => text
+                .split(',')
+                .filter(|pair| !pair.trim().is_empty())
+                .map(|pair| match pair.split_once('=') {
+                    Some((name, package)) => Ok((name.trim().to_owned(), package.trim().to_owned())),
+                    None => Err(format!("{pair:?} must look like NAME=PACKAGE")),
+                })
+                .collect(),
+        }
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::Table(self.iter().map(|(name, package)| (name.clone(), package.clone().into())).collect())
+    }
+}
+
+/// Declares [`Settings`] and [`SETTINGS`] together, so that neither can have what the other lacks.
+macro_rules! settings {
+    ($( $field:ident: $type:ty = $default:literal, $key:literal, $kind:literal, $flag:expr, $check:expr, $meaning:literal; )*) => {
+        /// The settings, understood. Fields are named like their keys, with `_` for `.`.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings {
+            $( #[doc = $meaning] pub $field: $type, )*
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Settings {
+                    // A test loads every default, so this cannot fail in a released program.
+                    $( $field: <$type as SettingType>::parse(Value::Text($default.to_owned())).unwrap_or_default(), )*
+                }
+            }
+        }
+
+        /// Every setting, in the order of the documentation.
+        pub const SETTINGS: &[Setting] = &[
+            $( Setting {
+                key: $key,
+                kind: $kind,
+                default: $default,
+                flag: $flag,
+                meaning: $meaning,
+                apply: |settings, value| {
+                    let parsed = <$type as SettingType>::parse(value)?;
+                    let check: fn(&$type) -> Result<(), String> = $check;
+                    check(&parsed)?;
+                    settings.$field = parsed;
+                    Ok(())
+                },
+                show: |settings| settings.$field.show(),
+            }, )*
+        ];
+    };
+}
+
+settings! {
+    server_listen: String = "127.0.0.1:8080", "server.listen", "`HOST:PORT`", Some("serve --listen"), is_address,
+        "Address the server listens on. Port 0 picks a free one, which the server prints. Use `0.0.0.0:8080` to be reached from other machines.";
+    server_data: Option<PathBuf> = "", "server.data", "directory", Some("--data"), anything,
+        "Everything the server keeps lies under it; it is created when missing. (Recognition keeps nothing: audio and transcripts are not stored.) Default: `$XDG_DATA_HOME/dictum`, else `~/.local/share/dictum`, else `/var/lib/dictum`.";
+    server_public_url: Option<String> = "", "server.public_url", "URL", None, is_url,
+        "URL at which clients reach the server, without `/v1`, for the links in its answers. None: what each request was sent to.";
+    server_base_paths: Vec<String> = "", "server.base_paths", "list of paths; in the environment separated by `,`", None, are_paths,
+        "Paths under which the interface is served besides the root and IBM's own, for example `/dictum`; `{}` stands for any one segment.";
+    server_threads: usize = "0", "server.threads", "number", None, anything,
+        "Threads that decode and recognise; 0: one for each processor.";
+    server_sessions: usize = "0", "server.sessions", "number", None, anything,
+        "Most clients served at the same time; one more is answered 503 and asked to come back. 0: 32 for each thread.";
+    server_drain_seconds: usize = "30", "server.drain_seconds", "seconds", None, anything,
+        "After SIGTERM or SIGINT no new request is taken; requests under way have this long to finish.";
+    model_dir: Option<PathBuf> = "/usr/share/pocketsphinx/model/en-us", "model.dir", "directory", Some("--model-dir"), anything,
+        "The files of the US English default package, as Debian's `pocketsphinx-en-us` lays them out. Empty: do without.";
+    model_packages: Vec<PathBuf> = "", "model.packages", "list of directories; in the environment separated by `:`", None, anything,
+        "Further model packages: directories with a `package.toml`, or directories of such. Where two serve the same name the earlier wins, and both win over the default package.";
+    model_names: BTreeMap<String, String> = "", "model.names", "table `NAME = \"PACKAGE\"`; in the environment `NAME=PACKAGE,...`", None, anything,
+        "Further model names, each served by the installed package of that name. They win over what the packages say.";
+    model_default: String = "en-US_BroadbandModel", "model.default", "model name", None, anything,
+        "The model that answers when a request names none.";
+    log_level: String = "info", "log.level", "`error`, `warn`, `info`, `debug`, `trace`", None, is_level,
+        "How much the server writes to standard error.";
+    log_format: String = "text", "log.format", "`text`, `json`", None, is_format,
+        "One line of text an event, or one JSON object.";
+}
+
+fn anything<T>(_: &T) -> Result<(), String> {
+    Ok(())
+}
+
+fn one_of(text: &str, allowed: &[&str]) -> Result<(), String> {
+    match allowed.contains(&text) {
+        true => Ok(()),
+        false => Err(format!("{text:?} must be one of {}", allowed.join(", "))),
+    }
+}
+
+fn is_level(text: &String) -> Result<(), String> {
+    one_of(text, &["error", "warn", "info", "debug", "trace"])
+}
+
+fn is_format(text: &String) -> Result<(), String> {
+    one_of(text, &["text", "json"])
+}
+
+fn is_address(text: &String) -> Result<(), String> {
+    let good = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    match good {
+        true => Ok(()),
+        false => Err(format!("{text:?} must be HOST:PORT, for example 127.0.0.1:8080")),
+    }
+}
+
+fn is_url(url: &Option<String>) -> Result<(), String> {
+    match url {
+        Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
+            Err(format!("{url:?} must begin with http:// or https://"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn are_paths(paths: &Vec<String>) -> Result<(), String> {
+    match paths.iter().find(|path| !path.starts_with('/') || path.ends_with('/')) {
+        Some(path) => Err(format!("{path:?} must begin with / and not end with it")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_values_that_could_have_been_written() {
+        for setting in SETTINGS {
+            let mut settings = Settings::default();
+            (setting.apply)(&mut settings, Value::Text(setting.default.to_owned())).unwrap();
+            assert_eq!(settings, Settings::default(), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn fields_variables_and_keys_agree() {
+        let fields = format!("{:?}", Settings::default());
+        for setting in SETTINGS {
+            assert!(fields.contains(&format!("{}: ", setting.key.replace('.', "_"))), "{}", setting.key);
+        }
+        assert_eq!(SETTINGS[0].variable(), "DICTUM_SERVER_LISTEN");
+    }
+}
