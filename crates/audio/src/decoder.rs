@@ -72,6 +72,8 @@ enum Stage {
 /// What happens to decoded samples: resampling and limits.
 struct Stream {
     wanted: u32,
+    /// Says what is wanted once the rate of the audio is known; taken when it has.
+    choose: Option<Box<dyn FnOnce(u32) -> u32 + Send>>,
     upsample: bool,
     limit_seconds: u64,
     info: Option<SourceInfo>,
@@ -89,6 +91,7 @@ impl Decoder {
             stage: Stage::Sniffing { held: Vec::new(), to_drop: 0, look_again: 0 },
             out: Stream {
                 wanted: wanted_rate.max(1),
+                choose: None,
                 upsample: false,
                 limit_seconds: DEFAULT_LIMIT_SECONDS,
                 info: None,
@@ -98,6 +101,14 @@ impl Decoder {
             },
             ffmpeg: ffmpeg::find_ffmpeg(),
         }
+    }
+
+    /// A decoder whose wanted rate depends on that of the audio: `choose` is given the sampling rate of the audio in Hz,
+    /// once, when it is known (and before the first sample comes out), and returns the wanted one.
+    pub fn adaptive(ty: &ContentType, choose: impl FnOnce(u32) -> u32 + Send + 'static) -> Decoder {
+        let mut decoder = Decoder::new(ty, 1);
+        decoder.out.choose = Some(Box::new(choose));
+        decoder
     }
 
     /// Whether audio of a lower rate than wanted is resampled too, instead of being refused with
@@ -353,6 +364,9 @@ impl Outlet<'_, '_> {
 impl Sink for Outlet<'_, '_> {
     fn format(&mut self, info: SourceInfo) -> Result<(), AudioError> {
         let rate = info.sample_rate;
+        if let Some(choose) = self.stream.choose.take() {
+            self.stream.wanted = choose(rate).max(1);
+        }
         if rate < self.stream.wanted && !self.stream.upsample {
             self.stream.info = Some(info);
             return Err(AudioError::RateTooLow { rate });

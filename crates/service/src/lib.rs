@@ -1,1 +1,156 @@
-//! Service.
+//! Recognition as a service: who may recognise, on which threads, and for how long. No wire format.
+//!
+//! A [`Service`] holds the model [registry](dictum_models::Registry), a fixed pool of decoding threads and a number of
+//! permits. A client is [admitted](Service::admit) (or told at once that the server is full), opens a session, pushes the
+//! bytes of its recording as they arrive and reads [updates](session::Update) as they are ready:
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use dictum_audio::ContentType;
+//! use dictum_models::recogniser::{Event, Options};
+//! use dictum_models::{Registry, RegistryConfig};
+//! use dictum_service::session::{SessionRequest, Update};
+//! use dictum_service::{Service, ServiceConfig};
+//!
+//! # async fn example(recording: Bytes) -> Result<(), Box<dyn std::error::Error>> {
+//! let service = Service::new(Registry::open(&RegistryConfig::default())?, ServiceConfig::default());
+//! let model = service.registry().resolve("en-US_BroadbandModel")?;
+//! let recogniser = service.recogniser(&model).await?;
+//! let request = SessionRequest::new(model, recogniser, ContentType::parse(Some("audio/wav"))?, Options::default());
+//!
+//! let (mut input, mut updates) = service.admit()?.start(request);
+//! let upload = async move {
+//!     input.push(recording).await.ok(); // why it was refused comes out of `updates`
+//!     input.finish();
+//! };
+//! let listen = async {
+//!     while let Some(update) = updates.next().await {
+//!         if let Update::Event(Event::Utterance(utterance)) = update? {
+//!             println!("{}", utterance.alternatives[0].text());
+//!         }
+//!     }
+//!     Ok::<(), dictum_service::SessionError>(())
+//! };
+//! let ((), heard) = futures::join!(upload, listen);
+//! # Ok(heard?)
+//! # }
+//! ```
+//!
+//! Sessions take turns on the pool in slices of at most half a second of audio, so a long upload does not hold up the
+//! people who speak live. Both directions are bounded: an input that is full makes [`push`](session::AudioInput::push)
+//! wait, and a session whose updates nobody reads stops decoding. A session whose client went away stops at its next slice.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod config;
+mod decoding;
+mod error;
+pub mod metrics;
+mod pool;
+pub mod session;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dictum_models::recogniser::Recogniser;
+use dictum_models::{ModelEntry, ModelsError, Registry};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use clock::{Progress, SessionClock};
+pub use config::ServiceConfig;
+pub use error::{Busy, SessionError};
+use pool::{Pool, PoolHandle};
+use session::{AudioInput, SessionRequest, Updates};
+pub use upload::{Delivery, UploadError, UploadLimits, upload};
+
+/// The recognition service of one process.
+pub struct Service {
+    registry: Arc<Registry>,
+    config: ServiceConfig,
+    pool: Pool,
+    permits: Arc<Semaphore>,
+    ready: AtomicBool,
+}
+
+impl Service {
+    /// Starts the decoding threads. No model is loaded yet: see [`Service::load`].
+    pub fn new(registry: Registry, config: ServiceConfig) -> Arc<Service> {
+        Arc::new(Service {
+            registry: Arc::new(registry),
+            pool: Pool::new(config.decode_threads),
+            permits: Arc::new(Semaphore::new(config.max_sessions)),
+            ready: AtomicBool::new(false),
+            config,
+        })
+    }
+
+    /// The models that are served.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The limits in force.
+    pub fn config(&self) -> &ServiceConfig {
+        &self.config
+    }
+
+    /// Loads every model that is served and marks the service ready. Models of one package are loaded once.
+    pub async fn load(&self) -> Result<(), ModelsError> {
+        for entry in self.registry.installed() {
+            self.recogniser(entry).await?;
+        }
+        self.ready.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether [`Service::load`] has succeeded.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// The recogniser of a model, loaded off the async threads when it is not yet.
+    pub async fn recogniser(&self, entry: &ModelEntry) -> Result<Arc<Recogniser>, ModelsError> {
+        if self.registry.is_loaded(entry) {
+            return self.registry.recogniser(entry);
+        }
+        let (registry, entry) = (Arc::clone(&self.registry), entry.clone());
+        match tokio::task::spawn_blocking(move || registry.recogniser(&entry)).await {
+            Ok(loaded) => loaded,
+            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        }
+    }
+
+    /// A permit to recognise, or at once the news that there is none left.
+    pub fn admit(&self) -> Result<Admission, Busy> {
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Ok(Admission {
+                pool: self.pool.handle(),
+                buffered_bytes: self.config.buffered_bytes,
+                permit: Arc::new(permit),
+            }),
+            Err(_) => Err(Busy { max_sessions: self.config.max_sessions, retry_after: self.config.retry_after }),
+        }
+    }
+
+    /// How many clients hold a permit now.
+    pub fn sessions(&self) -> usize {
+        self.config.max_sessions - self.permits.available_permits()
+    }
+}
+
+/// The right to have one session running. It is given back when this and every session started from it are gone.
+pub struct Admission {
+    pool: PoolHandle,
+    buffered_bytes: usize,
+    permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    /// Starts a session. Dropping the input before [`AudioInput::finish`], or the updates, ends it.
+    pub fn start(&self, request: SessionRequest) -> (AudioInput, Updates) {
+        session::start(self.pool.clone(), request, self.buffered_bytes, Arc::clone(&self.permit))
+    }
+}
