@@ -60,9 +60,10 @@ pub fn parse_parameters(bytes: &[u8], kind: ParameterKind) -> Result<ParameterFi
         }
     }
     let expected = match kind {
-        ParameterKind::Densities => stream_lengths.iter().sum::<usize>().checked_mul(shape[0] * shape[2]),
-        _ => shape.iter().try_fold(1usize, |product, &dimension| product.checked_mul(dimension)),
+        ParameterKind::Densities => [shape[0], shape[2], stream_lengths.iter().sum()],
+        _ => shape,
     };
+    let expected = expected.iter().try_fold(1usize, |product, &dimension| product.checked_mul(dimension));
     let at = cursor.offset();
     let total = cursor.i32("number of values")?;
     let total = usize::try_from(total)

@@ -3,8 +3,9 @@
 use super::bytes::{ByteOrder, Cursor};
 use crate::error::ParseError;
 
-/// One step of a quantised weight in nats: the format keeps -log(w) to the base 1.0001, divided by 1024.
-pub const SENDUMP_STEP: f32 = 1024.0 * 9.999_5e-5;
+/// One step of a quantised weight in nats: the format keeps -log(w) divided by 1024, to the base 1.0001, which the tools
+/// hold as a 32-bit number (1.0001000166).
+pub const SENDUMP_STEP: f32 = 1024.0 * 1.000_115_9e-4;
 
 /// Quantised weights of every senone.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -199,3 +199,67 @@ fn keep_best(scores: &[f32], count: usize, kept: &mut Kept) -> f32 {
     kept.factors.iter_mut().for_each(|factor| *factor -= best);
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernels::{LANES, Weight};
+
+    /// Numbers from -1 to 1.
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        std::iter::repeat_with(next).take(count).collect()
+    }
+
+    fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
+        assert_eq!(ours.len(), theirs.len());
+        for (index, (&ours, &theirs)) in ours.iter().zip(theirs).enumerate() {
+            let allowed = 2e-5 * (1.0 + theirs.abs());
+            assert!((ours - theirs).abs() <= allowed, "{what}, number {index}: {ours}, not {theirs}");
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_computes_what_the_portable_one_does() {
+        let portable = Kernels::portable();
+        for kernels in dispatch::available() {
+            println!("{}", kernels.name);
+            for dimensions in [1, 12, 13, 39] {
+                let groups = 8;
+                let parameters: Vec<Lanes> = numbers(groups * (1 + 2 * dimensions) * LANES, 1).as_chunks().0.to_vec();
+                let inputs: Vec<[f32; FRAMES]> = numbers(dimensions * FRAMES, 2).as_chunks().0.to_vec();
+                let run = |kernels: &Kernels| {
+                    let mut out = vec![[Lanes::default(); FRAMES]; groups];
+                    (kernels.densities)(&parameters, &inputs, &mut out);
+                    out.as_flattened().as_flattened().to_vec()
+                };
+                assert_close(&run(&kernels), &run(&portable), &format!("{} densities", kernels.name));
+            }
+            for (row, streams) in [(16, 1), (48, 3), (144, 3), (304, 4)] {
+                let densities = 20;
+                let weights: Vec<Weight> =
+                    numbers(streams * densities * row, 3).iter().map(|&x| Weight::new(x.abs() + 1e-6)).collect();
+                let kept: Vec<Kept> = (0..streams)
+                    .map(|stream| Kept { densities: vec![0, 3 + stream as u32, 19], factors: vec![1.0, 0.5, 1e-4] })
+                    .collect();
+                let run = |kernels: &Kernels| {
+                    let mut out = vec![0.0; row];
+                    (kernels.mixtures)(&weights, densities, &kept, -50.0, &mut out);
+                    out
+                };
+                assert_close(&run(&kernels), &run(&portable), &format!("{} mixtures", kernels.name));
+            }
+            let exponents: Vec<f32> = numbers(1001, 4).iter().map(|&x| -100.0 * x.abs()).collect();
+            let run = |kernels: &Kernels| {
+                let mut out = exponents.clone();
+                (kernels.exponentials)(&mut out);
+                out
+            };
+            assert_close(&run(&kernels), &run(&portable), &format!("{} exponentials", kernels.name));
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! What several test programs need: the installed model, recordings, signals made here, and Sphinx's own tools.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod tiny;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
