@@ -264,13 +264,13 @@ impl Decoding {
             Some(meter) => Some(meter.finish(speech_seconds)),
             None => self.audio_metrics.then(|| Meter::new(self.model.info.rate()).finish(0.0)),
         };
-        updates.push(Update::Finished(Summary {
+        updates.push(Update::Finished(Box::new(Summary {
             bytes: self.received,
             audio_seconds,
             speech_seconds,
             decode_seconds: self.busy.as_secs_f64(),
             measurements,
-        }));
+        })));
         updates
     }
 }

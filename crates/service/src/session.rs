@@ -53,7 +53,7 @@ pub enum Update {
     /// Something was recognised. Times are seconds from the start of the recording.
     Event(Event),
     /// The recording has been recognised to its end; nothing follows.
-    Finished(Summary),
+    Finished(Box<Summary>),
 }
 
 /// What a session was.

@@ -1,0 +1,266 @@
+//! What every route has in common: base path, transaction id, headers, logging, and errors as JSON.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use crate::error::ApiError;
+
+/// The header by which a request is known, in answers and in the log.
+pub const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-global-transaction-id");
+/// Its former name.
+const FORMER_TRANSACTION_ID: HeaderName = HeaderName::from_static("x-dp-watson-tran-id");
+const LONGEST_TRANSACTION_ID: usize = 128;
+
+/// The URL at which a client reached the server, up to and without `/v1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(pub String);
+
+/// The path in front of `/v1` that a request came with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Prefix(String);
+
+/// Base paths under which the service is offered, segment by segment; `{}` is any one segment (AUTH-01).
+#[derive(Debug, Clone)]
+pub(crate) struct Prefixes(Vec<Vec<String>>);
+
+impl Prefixes {
+    /// The documented base paths and `more`, written alike.
+    pub(crate) fn new(more: &[String]) -> Prefixes {
+        let documented = [
+            "",
+            "speech-to-text/api",
+            "instances/{}",
+            "speech-to-text/{}/instances/{}/api",
+            "speech-to-text/{}/instances/{}",
+        ];
+        let all = documented.into_iter().chain(more.iter().map(String::as_str));
+        Prefixes(all.map(|prefix| segments(prefix).map(str::to_owned).collect()).collect())
+    }
+
+    /// Splits a path into the base path and the rest, both without repeated or trailing slashes (SDK-05).
+    fn split(&self, path: &str) -> (String, String) {
+        let path: Vec<&str> = segments(path).collect();
+        let matches = |prefix: &&Vec<String>| {
+            path.len() > prefix.len()
+                && matches!(path[prefix.len()], "v1" | "health")
+                && prefix.iter().zip(&path).all(|(pattern, segment)| pattern == "{}" || pattern == segment)
+        };
+        let length = self.0.iter().filter(matches).map(Vec::len).min().unwrap_or(0);
+        let join = |segments: &[&str]| segments.iter().map(|segment| format!("/{segment}")).collect::<String>();
+        (join(&path[..length]), join(&path[length..]))
+    }
+
+    /// Takes the base path off a request, and keeps it for the URLs of the answer.
+    pub(crate) fn strip<B>(&self, mut request: axum::http::Request<B>) -> axum::http::Request<B> {
+        let (prefix, rest) = self.split(request.uri().path());
+        let rest = if rest.is_empty() { "/".to_owned() } else { rest };
+        let target = match request.uri().query() {
+            Some(query) => format!("{rest}?{query}"),
+            None => rest,
+        };
+        // Parts of a valid target make a valid target.
+        if let Ok(target) = PathAndQuery::try_from(target) {
+            let mut parts = request.uri().clone().into_parts();
+            parts.path_and_query = Some(target);
+            if let Ok(uri) = Uri::from_parts(parts) {
+                *request.uri_mut() = uri;
+            }
+        }
+        request.extensions_mut().insert(Prefix(prefix));
+        request
+    }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// AUTH-02: what `url` members of answers begin with.
+fn base_url(headers: &HeaderMap, prefix: &str, public_url: Option<&str>) -> BaseUrl {
+    let text = |name: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        // A chain of proxies appends; the first one is the client's.
+        value.map(|value| value.split(',').next().unwrap_or_default().trim()).filter(|value| !value.is_empty())
+    };
+    if let Some(public_url) = public_url {
+        return BaseUrl(public_url.trim_end_matches('/').to_owned());
+    }
+    let scheme = text("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("http");
+    let host = text("x-forwarded-host").or_else(|| text(HOST.as_str())).unwrap_or("localhost");
+    let forwarded = text("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).unwrap_or_default();
+    BaseUrl(format!("{scheme}://{host}{forwarded}{prefix}"))
+}
+
+/// The id the client gave its request, or a new one.
+fn transaction_id(headers: &HeaderMap) -> HeaderValue {
+    let own = headers.get(TRANSACTION_ID).filter(|id| {
+        (1..=LONGEST_TRANSACTION_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    own.cloned().unwrap_or_else(|| {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("0"))
+    })
+}
+
+/// Wraps every route: gives the request its id and base URL, logs it (never its query, which may hold credentials), puts
+/// the headers of auth.md section 5 on the answer, and makes JSON of errors that come from outside of our routes (SDK-01).
+pub(crate) async fn common(public_url: Option<String>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = transaction_id(request.headers());
+    let prefix = request.extensions().get::<Prefix>().cloned().unwrap_or_default();
+    let url = base_url(request.headers(), &prefix.0, public_url.as_deref());
+    request.extensions_mut().insert(url);
+    let span = tracing::info_span!(
+        "request",
+        transaction = id.to_str().unwrap_or_default(),
+        method = %request.method(),
+        path = request.uri().path(),
+    );
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error()) && !is_json {
+        response = own_words(response);
+    }
+    let headers = response.headers_mut();
+    headers.insert(TRANSACTION_ID, id.clone());
+    headers.insert(FORMER_TRANSACTION_ID, id);
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    span.in_scope(|| {
+        tracing::info!(status = status.as_u16(), milliseconds = began.elapsed().as_millis() as u64, "answered")
+    });
+    response
+}
+
+/// An error of the framework, with our body.
+fn own_words(response: Response) -> Response {
+    let status = response.status();
+    let message = match status {
+        StatusCode::NOT_FOUND => "Not Found",
+        StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            "Unsupported Media Type: the Content-Encoding is not supported; send gzip or none"
+        }
+        _ => status.canonical_reason().unwrap_or("Error"),
+    };
+    let mut own = ApiError::new(status, message).into_response();
+    for (name, value) in response.headers().iter().filter(|(name, _)| *name == axum::http::header::ALLOW) {
+        own.headers_mut().insert(name, value.clone());
+    }
+    own
+}
+
+/// Whether the client takes JSON; 406 otherwise.
+pub(crate) fn require_json_accepted(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut ranges =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut any = false;
+    let accepted = ranges.any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+        any |= !media.is_empty();
+        let refused = parts.any(|parameter| {
+            let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
+            weight.and_then(|weight| weight.trim().parse::<f64>().ok()) == Some(0.0)
+        });
+        matches!(media.as_str(), "*/*" | "*" | "application/*" | "application/json") && !refused
+    });
+    match accepted || !any {
+        true => Ok(()),
+        false => Err(ApiError::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "Not Acceptable: answers are application/json; send Accept: application/json",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// AUTH-01, SDK-05
+    #[test]
+    fn base_paths() {
+        let prefixes = Prefixes::new(&["/dictum/{}".to_owned()]);
+        let split = |path: &str| prefixes.split(path);
+        let pair = |prefix: &str, rest: &str| (prefix.to_owned(), rest.to_owned());
+        assert_eq!(split("/v1/models"), pair("", "/v1/models"));
+        assert_eq!(split("/speech-to-text/api/v1/models"), pair("/speech-to-text/api", "/v1/models"));
+        assert_eq!(split("/instances/abc/v1/models/x"), pair("/instances/abc", "/v1/models/x"));
+        let cp4d = "/speech-to-text/zen/instances/1/api";
+        assert_eq!(split(&format!("{cp4d}/v1/recognize")), pair(cp4d, "/v1/recognize"));
+        assert_eq!(split("/dictum/a/v1/models"), pair("/dictum/a", "/v1/models"));
+        assert_eq!(split("//instances/abc//v1/models/"), pair("/instances/abc", "/v1/models"));
+        assert_eq!(split("/other/v1/models"), pair("", "/other/v1/models"));
+        assert_eq!(split("/instances/v1/v1/models"), pair("/instances/v1", "/v1/models"));
+        assert_eq!(split("/"), pair("", ""));
+    }
+
+    #[test]
+    fn the_query_survives_stripping() {
+        let request = axum::http::Request::get("/instances/i//v1/recognize/?a=%2F&b=+").body(()).unwrap();
+        let request = Prefixes::new(&[]).strip(request);
+        assert_eq!(request.uri().to_string(), "/v1/recognize?a=%2F&b=+");
+    }
+
+    /// AUTH-02
+    #[test]
+    fn base_urls() {
+        let url = |pairs: &[(&str, &str)], public: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+            }
+            base_url(&headers, "/instances/i", public).0
+        };
+        assert_eq!(url(&[("host", "stt.example:8080")], None), "http://stt.example:8080/instances/i");
+        let forwarded = [("host", "inner"), ("x-forwarded-proto", "https, http"), ("x-forwarded-host", "outer")];
+        assert_eq!(url(&forwarded, None), "https://outer/instances/i");
+        assert_eq!(url(&forwarded, Some("https://stt.example/api/")), "https://stt.example/api");
+    }
+
+    #[test]
+    fn transaction_ids() {
+        let id = |given: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            given.map(|given| headers.insert(TRANSACTION_ID, given.parse().unwrap()));
+            transaction_id(&headers).to_str().unwrap().to_owned()
+        };
+        assert_eq!(id(Some("my-id")), "my-id");
+        assert_eq!(id(None).len(), 32);
+        assert_ne!(id(None), id(None));
+        assert_ne!(id(Some("with space")), "with space");
+        assert_eq!(id(Some(&"x".repeat(129))).len(), 32);
+    }
+
+    #[test]
+    fn accept() {
+        let accepted = |value: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            value.map(|value| headers.insert(ACCEPT, value.parse().unwrap()));
+            require_json_accepted(&headers).is_ok()
+        };
+        for fine in [
+            None,
+            Some(""),
+            Some("*/*"),
+            Some("application/json"),
+            Some("Application/JSON; charset=utf-8"),
+            Some("text/html, application/*;q=0.1"),
+        ] {
+            assert!(accepted(fine), "{fine:?}");
+        }
+        for not in ["text/html", "audio/*", "application/json;q=0", "application/xml, text/*"] {
+            assert!(!accepted(Some(not)), "{not}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! `POST /v1/recognize`: a transcript of the audio in the body (recognize.md).
+//!
+//! The order of things: everything that can be said about the request from its head is said before a byte of the body is
+//! read; then the client gets a permit or is sent away; then the body is recognised while it arrives. What goes wrong later
+//! still has its status as long as the answer has not begun, which it does, with a space, when it takes long.
+
+mod keep_alive;
+mod multipart;
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, HeaderValue, request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use dictum_audio::ContentType;
+use dictum_models::ModelEntry;
+use dictum_models::recogniser::Event;
+use dictum_service::metrics::Measurements;
+use dictum_service::session::{SessionRequest, Summary, Update, Updates};
+use dictum_service::{Admission, Delivery, UploadLimits, upload};
+use futures::{Stream, StreamExt};
+use tokio::sync::oneshot;
+
+use crate::App;
+use crate::documents::{AudioMetrics, SpeechBeginEvent, SpeechRecognitionResult, SpeechRecognitionResults, result};
+use crate::error::ApiError;
+use crate::http::require_json_accepted;
+use crate::parameters::plan::{Plan, plan};
+use crate::parameters::{Given, Place};
+
+/// A request as far as its head tells.
+struct Head {
+    given: Given,
+    model: ModelEntry,
+    delivery: Delivery,
+    body: BodyKind,
+}
+
+/// What the body is.
+enum BodyKind {
+    /// Audio and nothing else.
+    Audio(ContentType),
+    /// Parts with this boundary between them: parameters first, then audio.
+    Multipart { boundary: String },
+}
+
+/// The route.
+pub(crate) async fn recognize(State(app): State<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body.into_data_stream();
+    let head = match read_head(&app, &parts) {
+        Ok(head) => head,
+        Err(error) => {
+            // A client that waits to be told to go on is simply not told.
+            if !parts.headers.contains_key(EXPECT) {
+                discard(body, app.config.max_audio_bytes);
+            }
+            return error.into_response();
+        }
+    };
+    let (received, is_received) = oneshot::channel();
+    let interval = app.config.keep_alive;
+    let job = async move {
+        let max_bytes = app.config.max_audio_bytes;
+        let mut body = body;
+        let outcome = run(&app, head, &mut body, received).await;
+        if outcome.is_err() {
+            discard(body, max_bytes);
+        }
+        outcome
+    };
+    keep_alive::answer(job, is_received, interval).await
+}
+
+/// Reads the rest of a body that nobody wants, within bounds: a client that is still sending would not see the answer if the
+/// connection was closed on it.
+fn discard(mut body: BodyDataStream, max_bytes: u64) {
+    const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
+    tokio::spawn(async move {
+        let mut left = max_bytes.saturating_add(1024 * 1024);
+        let read = async {
+            while let Some(Ok(bytes)) = body.next().await {
+                left = left.saturating_sub(bytes.len() as u64);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST, read).await;
+    });
+}
+
+fn read_head(app: &App, parts: &request::Parts) -> Result<Head, ApiError> {
+    let headers = &parts.headers;
+    require_json_accepted(headers)?;
+    let body = body_kind(headers)?;
+    let place = match body {
+        BodyKind::Audio(_) => Place::Query,
+        BodyKind::Multipart { .. } => Place::MultipartQuery,
+    };
+    let mut given = Given::default();
+    given.read_query(parts.uri.query().unwrap_or_default(), place)?;
+    let registry = app.service.registry();
+    let model = match &given.settings.model {
+        Some(name) => registry.resolve(name)?,
+        // MODEL-01: the client did not choose this name, so that it is missing is not its mistake.
+        None => {
+            let name = registry.default_model();
+            registry.resolve(name).map_err(|_| ApiError::not_found(format!("Model '{name}' not found")))?
+        }
+    };
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let limit = app.config.max_audio_bytes;
+    let head =
+        Head { given, model, delivery: if length.is_some() { Delivery::OneShot } else { Delivery::Streaming }, body };
+    match (&head.body, length) {
+        (BodyKind::Audio(_), Some(length)) if length > limit => Err(ApiError::too_large(limit)),
+        (BodyKind::Audio(_), _) => {
+            // Told before the body is read; what comes of it is made again when it is.
+            plan(head.given.clone(), &head.model)?;
+            Ok(head)
+        }
+        (BodyKind::Multipart { .. }, _) => Ok(head),
+    }
+}
+
+fn body_kind(headers: &HeaderMap) -> Result<BodyKind, ApiError> {
+    let content_type = match headers.get(CONTENT_TYPE) {
+        Some(value) => Some(value.to_str().map_err(|_| ApiError::bad_request("the Content-Type header is not text"))?),
+        None => None,
+    };
+    let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("multipart/form-data") {
+        return Ok(BodyKind::Audio(ContentType::parse(content_type)?));
+    }
+    match multer::parse_boundary(content_type.unwrap_or_default()) {
+        Ok(boundary) => Ok(BodyKind::Multipart { boundary }),
+        Err(_) => Err(ApiError::bad_request("the Content-Type multipart/form-data has no boundary")),
+    }
+}
+
+/// Recognises a body. `received` is told when the client has sent its (first) recording.
+async fn run(
+    app: &App,
+    head: Head,
+    body: &mut BodyDataStream,
+    received: oneshot::Sender<()>,
+) -> Result<SpeechRecognitionResults, ApiError> {
+    let admission = app.service.admit()?;
+    let limits = UploadLimits { delivery: head.delivery, max_bytes: app.config.max_audio_bytes };
+    match head.body {
+        BodyKind::Audio(content_type) => {
+            let plan = plan(head.given, &head.model)?;
+            let mut recording = Transcription::new(app, admission, head.model, plan, received).await?;
+            recording.recognise(body, content_type, limits).await?;
+            Ok(recording.results())
+        }
+        BodyKind::Multipart { boundary } => {
+            let mut parts = multipart::Parts::new(body, &boundary, app.config.max_audio_bytes);
+            let multipart::Metadata { given, content_type, announced } = parts.metadata(head.given).await?;
+            let plan = plan(given, &head.model)?;
+            let mut recording = Transcription::new(app, admission, head.model, plan, received).await?;
+            let mut left = limits;
+            let mut count = 0;
+            while let Some(mut part) = parts.next_upload().await? {
+                let bytes = recording.recognise(&mut part, content_type.clone(), left).await?;
+                left.max_bytes = left.max_bytes.saturating_sub(bytes);
+                count += 1;
+            }
+            multipart::check_count(announced, count)?;
+            Ok(recording.results())
+        }
+    }
+}
+
+/// The recordings of a request being transcribed, one after the other.
+struct Transcription {
+    admission: Admission,
+    recogniser: std::sync::Arc<dictum_models::recogniser::Recogniser>,
+    model: ModelEntry,
+    plan: Plan,
+    /// Taken when the first recording is complete.
+    received: Option<oneshot::Sender<()>>,
+    results: Vec<SpeechRecognitionResult>,
+    speech_began: Option<f64>,
+    measurements: Option<Measurements>,
+}
+
+impl Transcription {
+    async fn new(
+        app: &App,
+        admission: Admission,
+        model: ModelEntry,
+        plan: Plan,
+        received: oneshot::Sender<()>,
+    ) -> Result<Transcription, ApiError> {
+        let recogniser = app.service.recogniser(&model).await?;
+        Ok(Transcription {
+            admission,
+            recogniser,
+            model,
+            plan,
+            received: Some(received),
+            results: Vec::new(),
+            speech_began: None,
+            measurements: None,
+        })
+    }
+
+    /// Transcribes one recording; its times begin at zero (REC-M7). Returns the number of its bytes.
+    async fn recognise<S, E>(
+        &mut self,
+        body: &mut S,
+        content_type: ContentType,
+        limits: UploadLimits,
+    ) -> Result<u64, ApiError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+        E: Into<ApiError>,
+    {
+        let streaming = limits.delivery == Delivery::Streaming;
+        let declared = content_type.to_string();
+        let request = SessionRequest {
+            model: self.model.clone(),
+            recogniser: self.recogniser.clone(),
+            content_type,
+            options: self.plan.options.clone(),
+            inactivity_timeout: self.plan.inactivity_timeout.filter(|_| streaming),
+            audio_metrics: self.plan.show.audio_metrics,
+        };
+        let (input, updates) = self.admission.start(request);
+        let received = self.received.take();
+        let sending = async {
+            let bytes = upload(body, input, limits).await.map_err(ApiError::from)?;
+            if let Some(received) = received {
+                // Nobody waits for it any more when the answer has begun.
+                let _ = received.send(());
+            }
+            Ok(bytes)
+        };
+        let (bytes, summary) = futures::future::try_join(sending, self.listen(updates)).await?;
+        tracing::info!(
+            model = self.model.info.name,
+            content_type = declared,
+            bytes,
+            audio_seconds = summary.audio_seconds,
+            speech_seconds = summary.speech_seconds,
+            decode_seconds = summary.decode_seconds,
+            utterances = self.results.len(),
+            "recognised"
+        );
+        if let Some(measured) = summary.measurements {
+            match &mut self.measurements {
+                Some(measurements) => measurements.merge(measured),
+                None => self.measurements = Some(measured),
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn listen(&mut self, mut updates: Updates) -> Result<Summary, ApiError> {
+        while let Some(update) = updates.next().await {
+            match update? {
+                Update::Event(Event::Utterance(utterance)) => self.results.push(result(&utterance, &self.plan.show)),
+                Update::Event(Event::SpeechBegin { at }) => {
+                    self.speech_began.get_or_insert(at);
+                }
+                Update::Finished(summary) => return Ok(*summary),
+            }
+        }
+        // A session's last update is its summary or an error.
+        Err(dictum_service::SessionError::Defect.into())
+    }
+
+    fn results(self) -> SpeechRecognitionResults {
+        let begin = self.speech_began.filter(|_| self.plan.show.speech_begin);
+        SpeechRecognitionResults {
+            results: self.results,
+            result_index: 0,
+            speech_begin_event: begin.map(|begin| SpeechBeginEvent { begin: (begin * 100.0).round() / 100.0 }),
+            audio_metrics: self.measurements.map(|measurements| AudioMetrics::from(measurements.metrics())),
+            warnings: self.plan.warnings,
+        }
+    }
+}
+
+fn json_response(body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
