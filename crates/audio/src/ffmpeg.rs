@@ -62,8 +62,7 @@ impl Drop for Process {
 fn start(ffmpeg: &Path, bit_rate: &str) -> std::io::Result<Process> {
     let child = Command::new(ffmpeg)
         .args(["-hide_banner", "-loglevel", "quiet", "-protocol_whitelist", "pipe"])
-        .args(["-analyzeduration", "0", "-fflags", "nobuffer"])
-        .args(["-f", "g729", "-bit_rate", bit_rate, "-i", "pipe:0"])
+        .args(["-analyzeduration", "0", "-f", "g729", "-bit_rate", bit_rate, "-i", "pipe:0"])
         .args(["-f", "f32le", "-ar", "8000", "-ac", "1", "-flush_packets", "1", "pipe:1"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
