@@ -26,7 +26,7 @@ pub enum Pruning {
 
 impl Default for Pruning {
     fn default() -> Self {
-        Pruning::Within(12.0)
+        Pruning::Within(10.0)
     }
 }
 
