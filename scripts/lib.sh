@@ -67,9 +67,18 @@ need_model() {
     need_packages "$MODEL_DIRECTORY=pocketsphinx-en-us"
 }
 
-# speak TEXT FILE: a spoken sample as 16 kHz WAV would be nice; espeak-ng makes 22.05 kHz, which is as good.
+# A synthesiser for samples of speech. flite's recorded voices are understood much better than espeak-ng's made-up ones.
+need_speech() {
+    command -v flite >/dev/null || command -v espeak-ng >/dev/null || need_packages flite=flite
+}
+
+# speak TEXT FILE: a spoken sample as WAV.
 speak() {
-    espeak-ng -v en-us -s 130 -w "$2" -- "$1" || fail "espeak-ng could not speak the sample."
+    if command -v flite >/dev/null; then
+        flite -voice rms -t "$1" -o "$2" || fail "flite could not speak the sample."
+    else
+        espeak-ng -v en-us+f2 -s 140 -w "$2" -- "$1" || fail "espeak-ng could not speak the sample."
+    fi
 }
 
 # Directory of cargo's output, wherever the user keeps it.

@@ -89,9 +89,16 @@ mod tests {
     #[test]
     fn mu_law_matches_the_standard() {
         // From the tables of G.711: code words of the decoder, 14-bit values scaled to 16 bits.
-        for (code, linear) in
-            [(0xff, 0), (0x7f, 0), (0x80, 32_124), (0x00, -32_124), (0x8f, 16_764), (0xef, 132), (0x9f, 8_316), (0xa0, 7_932)]
-        {
+        for (code, linear) in [
+            (0xff, 0),
+            (0x7f, 0),
+            (0x80, 32_124),
+            (0x00, -32_124),
+            (0x8f, 16_764),
+            (0xef, 132),
+            (0x9f, 8_316),
+            (0xa0, 7_932),
+        ] {
             assert_eq!((expand(code) * 32_768.0) as i32, linear, "{code:#x}");
         }
         for code in (0..=255).filter(|code| *code != 0x7f) {
