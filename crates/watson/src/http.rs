@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
@@ -21,6 +21,10 @@ const LONGEST_TRANSACTION_ID: usize = 128;
 /// The URL at which a client reached the server, up to and without `/v1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(pub String);
+
+/// Whether the client said beforehand how long the body is. (Unpacking a compressed body hides it from the routes.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LengthAnnounced(pub(crate) bool);
 
 /// The path in front of `/v1` that a request came with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,6 +121,8 @@ pub(crate) async fn common(public_url: Option<String>, mut request: Request, nex
     let prefix = request.extensions().get::<Prefix>().cloned().unwrap_or_default();
     let url = base_url(request.headers(), &prefix.0, public_url.as_deref());
     request.extensions_mut().insert(url);
+    let announced = LengthAnnounced(request.headers().contains_key(CONTENT_LENGTH));
+    request.extensions_mut().insert(announced);
     let span = tracing::info_span!(
         "request",
         transaction = id.to_str().unwrap_or_default(),

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 use crate::App;
 use crate::documents::{AudioMetrics, SpeechBeginEvent, SpeechRecognitionResult, SpeechRecognitionResults, result};
 use crate::error::ApiError;
-use crate::http::require_json_accepted;
+use crate::http::{LengthAnnounced, require_json_accepted};
 use crate::parameters::plan::{Plan, plan};
 use crate::parameters::{Given, Place};
 
@@ -111,9 +111,9 @@ fn read_head(app: &App, parts: &request::Parts) -> Result<Head, ApiError> {
         }
     };
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = parts.extensions.get::<LengthAnnounced>().is_some_and(|LengthAnnounced(announced)| *announced);
     let limit = app.config.max_audio_bytes;
-    let head =
-        Head { given, model, delivery: if length.is_some() { Delivery::OneShot } else { Delivery::Streaming }, body };
+    let head = Head { given, model, delivery: if announced { Delivery::OneShot } else { Delivery::Streaming }, body };
     match (&head.body, length) {
         (BodyKind::Audio(_), Some(length)) if length > limit => Err(ApiError::too_large(limit)),
         (BodyKind::Audio(_), _) => {

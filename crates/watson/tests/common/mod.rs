@@ -5,7 +5,7 @@ pub mod audio;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dictum_models::{Registry, RegistryConfig};
 use dictum_service::{Service, ServiceConfig};
@@ -104,8 +104,13 @@ impl Server {
             let _ = request.write(&mut writer).await;
             writer
         };
-        let (_writer, reply) = tokio::join!(writing, read_reply(reader));
-        reply
+        let began = Instant::now();
+        let reading = async {
+            let mut reply = read_reply(reader).await;
+            reply.after = began.elapsed();
+            reply
+        };
+        tokio::join!(writing, reading).1
     }
 
     /// `GET`
@@ -203,6 +208,8 @@ pub struct Reply {
     pub status: u16,
     headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// How long it took from the beginning of the request.
+    pub after: Duration,
 }
 
 impl Reply {
@@ -234,7 +241,12 @@ pub async fn read_reply(reader: impl AsyncRead + Unpin) -> Reply {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            assert_eq!(reader.read(&mut byte).await.unwrap(), 1, "closed within the head {:?}", String::from_utf8_lossy(&head));
+            assert_eq!(
+                reader.read(&mut byte).await.unwrap(),
+                1,
+                "closed within the head {:?}",
+                String::from_utf8_lossy(&head)
+            );
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap();
@@ -247,7 +259,7 @@ pub async fn read_reply(reader: impl AsyncRead + Unpin) -> Reply {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
             .collect();
-        let mut reply = Reply { status, headers, body: Vec::new() };
+        let mut reply = Reply { status, headers, body: Vec::new(), after: Duration::ZERO };
         if let Some(length) = reply.header("content-length") {
             reply.body = vec![0; length.parse().unwrap()];
             reader.read_exact(&mut reply.body).await.unwrap();
