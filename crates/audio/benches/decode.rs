@@ -68,6 +68,7 @@ fn formats(c: &mut Criterion) {
         group.bench_function(name, |b| b.iter(|| decode(&ty, 16_000, bytes)));
     };
     run("l16 16k", "audio/l16;rate=16000", &bytes(&voice(16_000)));
+    // Any byte is a mu-law sample, so these are as many samples as above.
     run("mulaw 16k", "audio/mulaw;rate=16000", &bytes(&voice(8000)));
     for (name, ty, rate, options) in [
         ("wav 16k", "audio/wav", 16_000, &["-f", "wav"][..]),

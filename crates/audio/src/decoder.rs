@@ -17,6 +17,10 @@ use crate::wav::WavSource;
 /// two days, more than 1 GB of Opus at 48 kbit/s.
 pub const DEFAULT_LIMIT_SECONDS: u64 = 48 * 3600;
 
+/// Largest ratio of wanted to given rate with [`Decoder::allow_upsampling`]. Below it there is no speech left in
+/// the audio, and a header that says 1 Hz would turn a byte into thousands of samples.
+pub const MAX_UPSAMPLING: u32 = 4;
+
 /// Most samples in one piece that [`Decoder::push_to`] hands on.
 pub const MAX_PIECE: usize = 16 * 1024;
 
@@ -112,7 +116,7 @@ impl Decoder {
     }
 
     /// Whether audio of a lower rate than wanted is resampled too, instead of being refused with
-    /// [`AudioError::RateTooLow`] (REC-L10). Off unless set.
+    /// [`AudioError::RateTooLow`] (REC-L10), up to [`MAX_UPSAMPLING`] times. Off unless set.
     #[must_use]
     pub fn allow_upsampling(mut self, allow: bool) -> Decoder {
         self.out.upsample = allow;
@@ -367,7 +371,8 @@ impl Sink for Outlet<'_, '_> {
         if let Some(choose) = self.stream.choose.take() {
             self.stream.wanted = choose(rate).max(1);
         }
-        if rate < self.stream.wanted && !self.stream.upsample {
+        let most = if self.stream.upsample { rate.saturating_mul(MAX_UPSAMPLING) } else { rate };
+        if most < self.stream.wanted {
             self.stream.info = Some(info);
             return Err(AudioError::RateTooLow { rate });
         }

@@ -42,7 +42,7 @@ mod worker;
 pub use content_type::{
     Codec, ContentType, ContentTypeError, Endianness, MAX_L16_CHANNELS, MAX_SAMPLE_RATE, MAX_WAV_CHANNELS,
 };
-pub use decoder::{DEFAULT_LIMIT_SECONDS, Decoder, MAX_PIECE, OnSamples, decode_all};
+pub use decoder::{DEFAULT_LIMIT_SECONDS, Decoder, MAX_PIECE, MAX_UPSAMPLING, OnSamples, decode_all};
 pub use error::AudioError;
 pub use ffmpeg::find_ffmpeg;
 pub use source::SourceInfo;

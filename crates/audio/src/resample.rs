@@ -7,10 +7,12 @@
 //! What comes out, measured by the sweep in the tests (`pass_band_is_flat_and_aliases_are_gone`),
 //! for 48 000, 44 100, 32 000, 22 050, 44 101 and 96 000 Hz to 16 000 and 8 000 Hz, and 11 025 Hz
 //! to 8 000 Hz:
-//! * pass band, up to 0.9 of the new Nyquist frequency (7.2 kHz at 16 kHz): flat within ±0.05 dB;
-//! * anything above the new Nyquist frequency: at least 90 dB down.
+//! * pass band, up to 0.9 of the new Nyquist frequency (7.2 kHz at 16 kHz): flat within 0.01 dB
+//!   (measured: 0.0001 dB);
+//! * anything above the new Nyquist frequency: at least 120 dB down (measured: 138 dB by FFT, 128 dB by
+//!   interpolation).
 //!
-//! Output sample k lies at input time k / rate exactly, and n input samples give
+//! Output sample k lies at input time k / rate (by interpolation: within a hundredth of a sample), and n input samples give
 //! ceil(n * wanted / rate) output samples however they were cut into pieces.
 
 use rubato::audioadapter_buffers::direct::SequentialSlice;

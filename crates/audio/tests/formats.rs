@@ -172,11 +172,25 @@ fn rec_l10_a_lower_rate_is_refused_and_a_higher_one_resampled() {
     );
     let up = decode(&ContentType::Wav, 16_000, &file, 1000).unwrap();
     assert!(snr(&up, &chirp(16_000)) > 60.0);
+    // Not from where there is no speech: 3999 Hz to 16 kHz.
+    let low = wav(1, 1, 3999, 16, &s16(&chirp(3999)));
+    assert_eq!(decode(&ContentType::Wav, 16_000, &low, 1000), Err(AudioError::RateTooLow { rate: 3999 }));
     for rate in [22_050, 44_100, 48_000, 96_000] {
         let file = wav(1, 1, rate, 16, &s16(&chirp(rate)));
         let got = decode_all(&ContentType::Wav, 16_000, &file).unwrap();
         assert_eq!(got.len(), 19_200, "{rate}");
         assert!(snr(&got, &chirp(16_000)) > 60.0, "{rate}");
+    }
+}
+
+#[test]
+fn the_wanted_rate_may_depend_on_that_of_the_audio() {
+    for (rate, expected) in [(8000, 9600), (44_100, 19_200)] {
+        let choose = |rate| if rate < 16_000 { 8000 } else { 16_000 };
+        let mut decoder = Decoder::adaptive(&ContentType::Auto, choose);
+        let mut got = decoder.push(&wav(1, 1, rate, 16, &s16(&chirp(rate)))).unwrap();
+        got.extend(decoder.finish().unwrap());
+        assert_eq!(got.len(), expected, "{rate}");
     }
 }
 
