@@ -211,3 +211,132 @@ fn warnings(given: &Given, unsupported: Vec<&'static str>) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use dictum_models::{Registry, RegistryConfig};
+
+    use super::*;
+    use crate::parameters::Place;
+
+    /// A registry in which one package answers to every name of the catalogue that a test asks for.
+    fn model(name: &str) -> ModelEntry {
+        let package = tempfile::tempdir().unwrap();
+        let mut config =
+            RegistryConfig { default_package: Some(package.path().to_owned()), ..RegistryConfig::default() };
+        let registry = Registry::open(&config).unwrap();
+        let default = registry.packages()[0].name.clone();
+        config.names.insert(name.to_owned(), default);
+        Registry::open(&config).unwrap().resolve(name).unwrap()
+    }
+
+    fn planned(name: &str, query: &str) -> Result<Plan, ApiError> {
+        let mut given = Given::default();
+        given.read_query(query, Place::Query)?;
+        plan(given, &model(name))
+    }
+
+    #[test]
+    fn a_request_without_parameters_gets_the_defaults() {
+        let plan = planned("en-US_BroadbandModel", "").unwrap();
+        assert_eq!((plan.options, plan.inactivity_timeout), (Options::default(), Some(30.0)));
+        assert_eq!((plan.show, plan.warnings), (Show::default(), vec![]));
+    }
+
+    /// recognize.md 9.4
+    #[test]
+    fn no_alternatives_are_one() {
+        let most = |query| planned("en-US", query).unwrap().options.max_alternatives;
+        assert_eq!([most("max_alternatives=0"), most("max_alternatives=1"), most("max_alternatives=7")], [1, 1, 7]);
+        assert_eq!(most("max_alternatives=9223372036854775807"), 100);
+    }
+
+    /// recognize.md 9.16, models.md: Chinese
+    #[test]
+    fn a_silence_time_of_zero_is_the_default() {
+        let time = |name, query| planned(name, query).unwrap().options.end_of_phrase_silence_time;
+        assert_eq!(time("en-US_Telephony", "end_of_phrase_silence_time=0"), 0.8);
+        assert_eq!(time("zh-CN_Telephony", ""), 0.6);
+        assert_eq!(time("zh-CN_Telephony", "end_of_phrase_silence_time=1.5"), 1.5);
+    }
+
+    /// REC-L5
+    #[test]
+    fn inactivity_can_be_forever() {
+        assert_eq!(planned("en-US", "inactivity_timeout=-1").unwrap().inactivity_timeout, None);
+        assert_eq!(planned("en-US", "inactivity_timeout=7").unwrap().inactivity_timeout, Some(7.0));
+    }
+
+    /// recognize.md 3.2: either alone is no mistake, and spots nothing; redaction forbids it
+    #[test]
+    fn spotting_takes_keywords_and_a_threshold() {
+        let spots = |query| {
+            let plan = planned("en-US_BroadbandModel", query).unwrap();
+            assert_eq!(plan.options.keywords, plan.show.keywords);
+            (plan.options.keywords.len(), plan.options.keywords_threshold)
+        };
+        assert_eq!(spots("keywords=a,b&keywords_threshold=0.5"), (2, Some(0.5)));
+        for query in ["keywords=a,b", "keywords_threshold=0.5", "keywords=a&keywords_threshold=0.5&redaction=true"] {
+            assert_eq!(spots(query), (0, None), "{query}");
+        }
+        assert_eq!(
+            planned("en-US_BroadbandModel", "redaction=true&max_alternatives=5").unwrap().options.max_alternatives,
+            1
+        );
+    }
+
+    /// models.md, feature matrix
+    #[test]
+    fn features_that_are_refused() {
+        let refusal = |name, query| planned(name, query).err().map(|error| error.message().to_owned());
+        let unsupported = |feature, name| Some(format!("{feature} is not a supported feature for model {name}"));
+        for name in ["en-GB_BroadbandModel", "fr-FR_NarrowbandModel", "en-WW_Medical_Telephony"] {
+            assert_eq!(refusal(name, "speaker_labels=true"), unsupported("speaker_labels", name));
+            assert_eq!(refusal(name, "speaker_labels=false"), None);
+        }
+        for name in ["en-GB_NarrowbandModel", "fr-FR_Telephony", "de-DE"] {
+            assert_eq!(refusal(name, "speaker_labels=true"), None, "{name}");
+        }
+        assert_eq!(refusal("de-DE", "low_latency=true"), unsupported("low_latency", "de-DE"));
+        assert_eq!(refusal("de-DE_Telephony", "low_latency=true"), None);
+        assert_eq!(refusal("de-DE_BroadbandModel", "low_latency=true"), None);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said() {
+        let warnings = |name, query| planned(name, query).unwrap().warnings;
+        let fixed = "speech_detector_sensitivity=0.4&background_audio_suppression=0.5";
+        assert_eq!(
+            warnings("de-DE_BroadbandModel", fixed),
+            ["Arguments without effect on this server: speech_detector_sensitivity, background_audio_suppression."]
+        );
+        assert!(warnings("de-DE_Telephony", fixed).is_empty());
+        // Documented to do nothing for other languages, so nothing is missing.
+        assert!(warnings("fr-FR_Telephony", "profanity_filter=true").is_empty());
+        assert_eq!(warnings("ja-JP", "profanity_filter=true").len(), 1);
+        assert!(warnings("en-US", "smart_formatting_version=2").is_empty(), "of no formatting, any version will do");
+        let both = "smart_formatting=true&smart_formatting_version=2";
+        assert_eq!(
+            warnings("en-US", both),
+            ["Arguments without effect on this server: smart_formatting, smart_formatting_version."]
+        );
+        assert_eq!(warnings("en-US_BroadbandModel", "grammar_name=").len(), 0);
+    }
+
+    /// MODEL-07
+    #[test]
+    fn versions() {
+        let model = model("en-US_BroadbandModel");
+        let version = model.version();
+        assert!(planned("en-US_BroadbandModel", &format!("base_model_version={version}")).unwrap().warnings.is_empty());
+        for unknown in [
+            "en-US",
+            "en-US_BroadbandModel.v2020",
+            "en-US_BroadbandModel.v2020-0a-16",
+            "fr-FR_BroadbandModel.v2020-01-16",
+        ] {
+            let error = planned("en-US_BroadbandModel", &format!("base_model_version={unknown}")).unwrap_err();
+            assert_eq!(error.message(), format!("Model en-US_BroadbandModel (version: {unknown}) not found"));
+        }
+    }
+}
