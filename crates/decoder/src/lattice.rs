@@ -43,6 +43,8 @@ pub struct LatticeArc {
     pub acoustic: f32,
     /// Language model log-probability with weight and penalty applied.
     pub language: f32,
+    /// Language model log-probability as it is; zero where there is no word.
+    pub log_probability: f32,
 }
 
 impl LatticeArc {
@@ -165,6 +167,18 @@ impl Lattice {
         path
     }
 
+    /// Exchanges the weight and the word penalty of the language model. A search needs a low weight, since words that
+    /// the language model likes little must survive until their acoustics are complete; the choice between complete
+    /// words wants a higher one.
+    pub fn reweight(&mut self, from: (f32, f32), to: (f32, f32)) {
+        for arc in self.arcs.iter_mut().filter(|arc| arc.word.is_some()) {
+            arc.language += (to.0 - from.0) * arc.log_probability + to.1 - from.1;
+        }
+        for node in &mut self.nodes {
+            node.end_score *= to.0 / from.0;
+        }
+    }
+
     /// Drops arcs and nodes that are on no path within `beam` of the best.
     pub fn prune(&mut self, beam: f32) {
         if self.is_empty() {
@@ -222,18 +236,18 @@ fn first_phone(search: &Search, token: Token) -> PhoneId {
     }
 }
 
-/// Weighted language model score of a token, and the state after it.
-fn language(search: &Search, state: LmState, token: Token) -> (LmState, f32) {
+/// Weighted language model score of a token, the log-probability in it, and the state after it.
+fn language(search: &Search, state: LmState, token: Token) -> (LmState, f32, f32) {
     let config = search.config();
     match token {
         Token::Word(pronunciation) => {
             let word = search.graph().lexicon.word(pronunciation);
             let (next, log_probability) = search.graph().lm.step(state, word);
-            (next, config.lm_weight * log_probability + config.word_penalty)
+            (next, config.lm_weight * log_probability + config.word_penalty, log_probability)
         }
-        Token::Filler(phone) if phone == search.graph().network.silence() => (state, config.silence_penalty),
-        Token::Filler(_) => (state, config.filler_penalty),
-        Token::Begin => (state, 0.0),
+        Token::Filler(phone) if phone == search.graph().network.silence() => (state, config.silence_penalty, 0.0),
+        Token::Filler(_) => (state, config.filler_penalty, 0.0),
+        Token::Begin => (state, 0.0, 0.0),
     }
 }
 
@@ -305,7 +319,7 @@ fn expand(search: &Search, groups: &[Group], steps: &[Step], last: u32, beam: f3
     lattice.nodes.push(LatticeNode { frame: 0, end_score: f32::NEG_INFINITY });
     states[0].push((groups[0].best.state, 0, 0.0));
     let best = groups.iter().map(|group| group.best.score + group.backward).fold(f32::NEG_INFINITY, f32::max);
-    let mut cache: FxHashMap<(LmState, Token), (LmState, f32)> = FxHashMap::default();
+    let mut cache: FxHashMap<(LmState, Token), (LmState, f32, f32)> = FxHashMap::default();
     // Steps were found with ends descending; the arcs of one end are consecutive.
     let mut begin = steps.len();
     while begin > 0 {
@@ -317,7 +331,8 @@ fn expand(search: &Search, groups: &[Group], steps: &[Step], last: u32, beam: f3
         for step in &steps[begin..end] {
             for &(state, from, forward) in &states[step.from as usize] {
                 let key = (state, step.token);
-                let (next, language) = *cache.entry(key).or_insert_with(|| language(search, state, step.token));
+                let entry = cache.entry(key).or_insert_with(|| language(search, state, step.token));
+                let (next, language, log_probability) = *entry;
                 let score = forward + step.acoustic + language;
                 if score + group.backward < best - beam * EXPANSION_SLACK {
                     continue;
@@ -341,7 +356,8 @@ fn expand(search: &Search, groups: &[Group], steps: &[Step], last: u32, beam: f3
                 };
                 let silence = Token::Filler(search.graph().network.silence());
                 let noise = word.is_none() && step.token != silence;
-                lattice.arcs.push(LatticeArc { from, to: node, word, noise, acoustic: step.acoustic, language });
+                let acoustic = step.acoustic;
+                lattice.arcs.push(LatticeArc { from, to: node, word, noise, acoustic, language, log_probability });
             }
         }
         states[to as usize] = reached;

@@ -12,7 +12,7 @@ pub fn lattices() -> impl Strategy<Value = Lattice> {
         let add = |arcs: &mut Vec<LatticeArc>, from: usize, to: usize, word: u32, silent: bool, scores: (f32, f32)| {
             let word = (!silent).then_some(word);
             let (acoustic, language) = scores;
-            arcs.push(LatticeArc { from: from as u32, to: to as u32, word, noise: false, acoustic, language });
+            arcs.push(LatticeArc { from: from as u32, to: to as u32, word, noise: false, acoustic, language, log_probability: language });
         };
         // A chain keeps all nodes on a path; the others branch off it.
         for to in 1..count {

@@ -35,6 +35,9 @@ pub struct SearchConfig {
     pub last_phone_beam: f32,
     /// Word ends worse than the best by more than this are not made.
     pub word_beam: f32,
+    /// Instances of a tree node worse than the best instance of the same node, in whatever copy, by more than this are
+    /// dropped: what follows acoustically is the same for both, and the language model seldom makes up for more.
+    pub copy_beam: f32,
     /// Most HMMs that survive a frame.
     pub max_active: usize,
     /// Frames of acoustic look-ahead; 0 for none.
@@ -55,14 +58,15 @@ impl Default for SearchConfig {
     fn default() -> Self {
         SearchConfig {
             beam: 110.0,
-            phone_beam: 110.0,
-            last_phone_beam: 92.0,
-            word_beam: 65.0,
-            max_active: 10_000,
+            phone_beam: 80.0,
+            last_phone_beam: 70.0,
+            word_beam: 50.0,
+            copy_beam: 10.0,
+            max_active: 8_000,
             phone_look_ahead: 4,
             phone_look_ahead_weight: 1.0,
-            lm_weight: 8.0,
-            word_penalty: -0.43,
+            lm_weight: 6.5,
+            word_penalty: -5.0,
             silence_penalty: -5.7,
             filler_penalty: -18.8,
         }
@@ -179,6 +183,8 @@ pub struct Search {
     records: Vec<Record>,
     /// Right-context mask and score, see `Record::exits`.
     record_exits: Vec<(u64, f32)>,
+    /// Best score of each tree node over all copies, with the frame it was seen in.
+    node_best: Vec<(u32, f32)>,
     copies: Vec<Arc<LookAhead>>,
     copy_of: FxHashMap<WordId, u32>,
     lm_cache: LmCache,
@@ -204,7 +210,9 @@ pub struct Statistics {
 impl Search {
     /// A search at the beginning of an utterance.
     pub fn new(graph: SearchGraph, config: SearchConfig) -> Self {
+        let node_best = vec![(u32::MAX, DEAD); graph.network.node_count()];
         let mut search = Search {
+            node_best,
             graph,
             config,
             instances: Instances::new(8192),
@@ -235,6 +243,7 @@ impl Search {
         self.record_exits.clear();
         self.copies.clear();
         self.copy_of.clear();
+        self.node_best.fill((u32::MAX, DEAD));
         self.begin();
     }
 
@@ -354,6 +363,12 @@ impl Search {
             hmm.score[0] = leave[0] + transitions[0][0];
             let top = hmm.score[0].max(hmm.score[1]).max(last);
             best = best.max(top);
+            if hmm.copy != TAIL {
+                let entry = &mut self.node_best[hmm.instance as usize];
+                if entry.0 != self.frame || entry.1 < top {
+                    *entry = (self.frame, top);
+                }
+            }
             self.evaluated.push(Evaluated { top, exit, exit_history });
         }
         self.best = best;
@@ -395,6 +410,10 @@ impl Search {
         for (position, &index) in active.iter().enumerate() {
             let Evaluated { top, exit, exit_history } = self.evaluated[position];
             let hmm = *self.instances.get(index);
+            if hmm.copy != TAIL && top.max(hmm.score[0]) < self.node_best[hmm.instance as usize].1 - self.config.copy_beam {
+                self.instances.remove(index);
+                continue;
+            }
             // An earlier HMM of this frame may have entered it since it was evaluated.
             if top < self.threshold && hmm.score[0] < self.threshold {
                 self.instances.remove(index);

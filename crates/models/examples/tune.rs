@@ -9,10 +9,12 @@
 //! run one after the other. `words=FILE` writes posterior and correctness of every word, for calibration.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use dictum_language::scoring::{Edit, align, normalise};
 use dictum_models::package::{DEBIAN_DIRECTORY, Package};
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
 use dictum_models::tuning::Tuning;
@@ -59,6 +61,10 @@ fn set(tuning: &mut Tuning, key: &str, value: &str) {
         "filler_penalty" => tuning.search.filler_penalty = number,
         "pla" => tuning.search.phone_look_ahead = number as usize,
         "plw" => tuning.search.phone_look_ahead_weight = number,
+        "copy_beam" => tuning.search.copy_beam = number,
+        "llw" => tuning.lattice_lm_weight = number,
+        "lwp" => tuning.lattice_word_penalty = number,
+        "sensitivity" | "end_silence" => {}
         "lattice_beam" => tuning.lattice_beam = number,
         "posterior_scale" => tuning.posterior_scale = number,
         "mbr" => tuning.minimum_bayes_risk = number != 0.0,
@@ -93,6 +99,7 @@ fn main() {
     let combinations: usize = settings.iter().map(|setting| setting.1.len()).product();
     for combination in 0..combinations {
         let mut tuning = Tuning::default();
+        let mut options = Options::default();
         let mut rest = combination;
         let mut title = String::new();
         for (key, values) in &settings {
@@ -100,12 +107,17 @@ fn main() {
             rest /= values.len();
             set(&mut tuning, key, value);
             title += &format!("{key}={value} ");
+            match key.as_str() {
+                "sensitivity" => options.speech_detector_sensitivity = value.parse().expect("a number"),
+                "end_silence" => options.end_of_phrase_silence_time = value.parse().expect("a number"),
+                _ => {}
+            }
         }
         let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
         let started = Instant::now();
         let recogniser = Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning).expect("the model loads"));
         let loaded = started.elapsed().as_secs_f64();
-        run(&title, &recogniser, band, &clips, &audio, seconds, loaded, words_file.as_mut());
+        run(&title, &recogniser, band, &options, &clips, &audio, seconds, loaded, words_file.as_mut());
     }
 }
 
@@ -114,6 +126,7 @@ fn run(
     title: &str,
     recogniser: &Arc<Recogniser>,
     band: Band,
+    options: &Options,
     clips: &[Clip],
     audio: &[Vec<f32>],
     seconds: f64,
@@ -125,7 +138,7 @@ fn run(
     let (mut hmms, mut frames, mut records) = (0, 0, 0);
     let (mut substitutions, mut insertions, mut deletions) = (0, 0, 0);
     for (clip, samples) in clips.iter().zip(audio) {
-        let mut session = recogniser.session(band, Options::default());
+        let mut session = recogniser.session(band, options.clone());
         let mut events = session.push(samples);
         events.extend(session.finish());
         let done = session.statistics();
@@ -152,7 +165,7 @@ fn run(
             println!("{}\n  ref {}\n  hyp {}", clip.path.display(), clip.reference.join(" "), hypothesis.join(" "));
         }
         if let Some(file) = words_file.as_deref_mut() {
-            let _ = (file, &words);
+            write_words(file, clip, &words);
         }
     }
     let cpu = cpu_seconds() - before;
@@ -170,22 +183,17 @@ fn run(
 }
 
 
-fn normalise(text: &str) -> Vec<String> {
-    let text = text.to_lowercase().replace("mr.", "mister").replace("mrs.", "missus").replace('-', " ").replace('\u{2019}', "'");
-    text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).map(|w| w.trim_matches('\'').to_owned()).filter(|w| !w.is_empty()).collect()
-}
-struct Al(usize, usize, usize);
-struct Er { substitutions: usize, insertions: usize, deletions: usize }
-impl Al { fn errors(&self) -> Er { Er { substitutions: self.0, insertions: self.1, deletions: self.2 } } }
-fn align(r: &[String], h: &[String]) -> Al {
-    let mut d = vec![vec![(0usize, 0usize, 0usize, 0usize); h.len() + 1]; r.len() + 1];
-    for i in 0..=r.len() { for j in 0..=h.len() {
-        if i == 0 && j == 0 { continue; }
-        let mut best = (usize::MAX, 0, 0, 0);
-        if i > 0 { let p = d[i-1][j]; best = (p.0 + 1, p.1, p.2, p.3 + 1); }
-        if j > 0 { let p = d[i][j-1]; if p.0 + 1 < best.0 { best = (p.0 + 1, p.1, p.2 + 1, p.3); } }
-        if i > 0 && j > 0 { let p = d[i-1][j-1]; let c = usize::from(r[i-1] != h[j-1]); if p.0 + c <= best.0 { best = (p.0 + c, p.1 + c, p.2, p.3); } }
-        d[i][j] = best;
-    } }
-    let b = d[r.len()][h.len()]; Al(b.1, b.2, b.3)
+/// One line a word: confidence, whether it is right, duration.
+fn write_words(file: &mut std::fs::File, clip: &Clip, words: &[&dictum_decoder::result::Word]) {
+    let hypothesis: Vec<String> = words.iter().map(|word| word.text.clone()).collect();
+    let mut words = words.iter();
+    for edit in align(&clip.reference, &hypothesis).edits {
+        let right = matches!(edit, Edit::Match { .. });
+        if matches!(edit, Edit::Deletion { .. }) {
+            continue;
+        }
+        let word = words.next().expect("as many words as the hypothesis has");
+        writeln!(file, "{:.4}\t{}\t{:.3}\t{}", word.confidence, u8::from(right), word.end - word.start, word.text)
+            .expect("the file is writable");
+    }
 }

@@ -9,6 +9,10 @@ pub struct Tuning {
     pub search: SearchConfig,
     /// Lattice beam, natural log at acoustic scale.
     pub lattice_beam: f32,
+    /// Language model weight with which lattices are read; the search uses its own.
+    pub lattice_lm_weight: f32,
+    /// Word penalty with which lattices are read.
+    pub lattice_word_penalty: f32,
     /// Scale of lattice scores for posteriors.
     pub posterior_scale: f32,
     /// Whether the reading is the one with least expected word errors, rather than the likeliest path.
@@ -20,7 +24,9 @@ impl Default for Tuning {
         Tuning {
             search: SearchConfig::default(),
             lattice_beam: 60.0,
-            posterior_scale: 0.08,
+            lattice_lm_weight: 9.5,
+            lattice_word_penalty: -8.0,
+            posterior_scale: 0.09,
             minimum_bayes_risk: true,
         }
     }

@@ -63,9 +63,11 @@ impl UtteranceDecoder {
         self.search(segment);
         let (search, _) = self.search.as_ref()?;
         let tuning = self.recogniser.tuning();
-        let lattice = Lattice::build(search, tuning.lattice_beam);
+        let mut lattice = Lattice::build(search, tuning.lattice_beam);
+        let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
+        lattice.reweight(searched_with, (tuning.lattice_lm_weight, tuning.lattice_word_penalty));
         let best: Vec<WordId> = lattice.best_path().iter().filter_map(|arc| arc.word).collect();
-        let slots = consensus(&lattice, tuning.posterior_scale, &best);
+        let slots = consensus(&lattice, if tuning.minimum_bayes_risk { tuning.posterior_scale } else { 1.0 }, &best);
         let best = self.best_alternative(segment, &slots);
         if best.words.is_empty() {
             return None;
@@ -211,7 +213,7 @@ fn run_search(recogniser: &Recogniser, features: &[[f32; 39]], search: &mut Sear
 /// A keyword in the vocabulary's spelling: spoken form (RES-K3), lower case.
 fn keyword_words(recogniser: &Recogniser, keyword: &str) -> Option<Vec<WordId>> {
     let vocabulary = recogniser.language_model().vocabulary();
-    let spoken = keyword.to_lowercase();
+    let spoken = dictum_language::spoken_form(keyword).to_lowercase();
     let words: Option<Vec<WordId>> = spoken.split_whitespace().map(|word| vocabulary.id(word)).collect();
     words.filter(|words| !words.is_empty())
 }
