@@ -136,9 +136,11 @@ async fn a_stream_that_is_too_slow_times_out() {
     let slow = server.send(streamed("inactivity_timeout=-1", LINEAR).payload(Payload::Chunks(slow)));
     let live = (0..35).map(|_| (Duration::from_secs(1), quiet_seconds(1))).collect();
     let live = server.send(streamed("inactivity_timeout=-1", LINEAR).payload(Payload::Chunks(live)));
+    let metadata = "--part-of-a-test\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{";
+    let between = server.send(streamed("", common::MULTIPART).payload(Payload::Stalled(100_000, metadata.into())));
     let stalled = server.send(streamed("", LINEAR).payload(Payload::Stalled(100_000, quiet_seconds(1))));
-    let (slow, stalled, live) = tokio::join!(slow, stalled, live);
-    for reply in [&slow, &stalled] {
+    let (slow, stalled, between, live) = tokio::join!(slow, stalled, between, live);
+    for reply in [&slow, &stalled, &between] {
         assert_eq!(
             (reply.status, reply.json()["error"].as_str()),
             (408, Some("Session timed out.")),

@@ -18,9 +18,10 @@ use dictum_models::ModelEntry;
 use dictum_models::recogniser::Event;
 use dictum_service::metrics::Measurements;
 use dictum_service::session::{SessionRequest, Summary, Update, Updates};
-use dictum_service::{Admission, Delivery, UploadLimits, upload};
+use dictum_service::{Admission, Delivery, SessionClock, UploadError, UploadLimits, upload};
 use futures::{Stream, StreamExt};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::App;
 use crate::documents::{AudioMetrics, SpeechBeginEvent, SpeechRecognitionResult, SpeechRecognitionResults, result};
@@ -70,6 +71,8 @@ pub(crate) async fn recognize(State(app): State<App>, request: Request) -> Respo
         }
         outcome
     };
+    // The job may outlive the route, inside the body of the answer, and still belongs to the request.
+    let job = job.instrument(tracing::Span::current());
     keep_alive::answer(job, is_received, interval).await
 }
 
@@ -158,12 +161,12 @@ async fn run(
         }
         BodyKind::Multipart { boundary } => {
             let mut parts = multipart::Parts::new(body, &boundary, app.config.max_audio_bytes);
-            let multipart::Metadata { given, content_type, announced } = parts.metadata(head.given).await?;
+            let multipart::Metadata { given, content_type, announced } = in_time(parts.metadata(head.given)).await?;
             let plan = plan(given, &head.model)?;
             let mut recording = Transcription::new(app, admission, head.model, plan, received).await?;
             let mut left = limits;
             let mut count = 0;
-            while let Some(mut part) = parts.next_upload().await? {
+            while let Some(mut part) = in_time(parts.next_upload()).await? {
                 let bytes = recording.recognise(&mut part, content_type.clone(), left).await?;
                 left.max_bytes = left.max_bytes.saturating_sub(bytes);
                 count += 1;
@@ -171,6 +174,14 @@ async fn run(
             multipart::check_count(announced, count)?;
             Ok(recording.results())
         }
+    }
+}
+
+/// Gives a client the length of a session timeout to send what lies between recordings.
+async fn in_time<T>(reading: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(SessionClock::WINDOW, reading).await {
+        Ok(read) => read,
+        Err(_) => Err(UploadError::<ApiError>::TimedOut.into()),
     }
 }
 
