@@ -1,15 +1,16 @@
 //! Audio files on the way to the recogniser.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dictum_audio::{AudioError, ContentType, Decoder};
 use dictum_decoder::result::Utterance;
-use dictum_models::recogniser::{Band, Event, Options, Recogniser};
+use dictum_models::recogniser::{Band, Event, Options, Recogniser, Session};
 use dictum_models::{ModelEntry, ModelsError, NameError, Registry};
 
-/// Bytes of a file given to the decoder at a time.
+/// Bytes of a file read and given to the decoder at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// A clip could not be recognised.
@@ -57,8 +58,7 @@ pub enum ModelError {
 pub struct Chosen {
     /// The model.
     pub entry: ModelEntry,
-    /// Its recogniser.
-    pub recogniser: Arc<Recogniser>,
+    recogniser: Arc<Recogniser>,
     /// Whether the person named it; a name that was not given bends to the audio.
     named: bool,
 }
@@ -72,93 +72,112 @@ impl Chosen {
         Ok(Chosen { entry, recogniser, named: name.is_some() })
     }
 
-    /// The band in which audio of this rate is heard. A model that was named keeps its band (and audio of a lower rate is
-    /// brought up to it); otherwise audio of a lower rate is heard as narrowband where the package can.
-    fn band(&self, source_rate: u32) -> Band {
-        let bands = &self.entry.package.bands;
-        self.entry.band_for(source_rate).unwrap_or(match self.named {
-            false if bands.contains(&Band::Narrowband) => Band::Narrowband,
-            _ => bands.first().copied().unwrap_or(Band::Broadband),
-        })
+    /// Recognises a file while it is read.
+    pub fn recognise(&self, path: &Path, ty: &ContentType) -> Result<Heard, ClipError> {
+        let chosen = Arc::new(OnceLock::new());
+        let choose = {
+            let (chosen, entry, named) = (Arc::clone(&chosen), self.entry.clone(), self.named);
+            move |rate| chosen.get_or_init(|| band(&entry, named, rate)).sample_rate()
+        };
+        let mut listener = None;
+        decode(path, Decoder::adaptive(ty, choose), &mut |samples| {
+            // The first sample comes after the band was chosen.
+            let begin = || Listener::new(&self.recogniser, chosen.get().copied().unwrap_or(Band::Broadband));
+            listener.get_or_insert_with(begin).push(samples);
+        })?;
+        Ok(listener.map(Listener::finish).unwrap_or_default())
+    }
+
+    /// Recognises samples (mono, ±1.0) that are in memory.
+    pub fn recognise_samples(&self, samples: &[f32], band: Band) -> Heard {
+        let mut listener = Listener::new(&self.recogniser, band);
+        // In pieces of a second, as from a live source.
+        samples.chunks(band.sample_rate() as usize).for_each(|piece| listener.push(piece));
+        listener.finish()
     }
 }
 
-/// A clip, decoded.
-pub struct Clip {
-    /// Mono samples, ±1.0, at the band's rate.
-    pub samples: Vec<f32>,
-    /// The band.
-    pub band: Band,
+/// The band in which audio of this rate is heard. A model that was named keeps its band (and audio of a lower rate is
+/// brought up to it); otherwise audio of a lower rate is heard as narrowband where the package can.
+fn band(model: &ModelEntry, named: bool, source_rate: u32) -> Band {
+    let bands = &model.package.bands;
+    model.band_for(source_rate).unwrap_or(match named {
+        false if bands.contains(&Band::Narrowband) => Band::Narrowband,
+        _ => bands.first().copied().unwrap_or(Band::Broadband),
+    })
 }
 
-impl Clip {
-    /// Length, seconds.
-    pub fn seconds(&self) -> f64 {
-        self.samples.len() as f64 / f64::from(self.band.sample_rate())
+/// What was recognised in one recording.
+#[derive(Default)]
+pub struct Heard {
+    /// The utterances, in order.
+    pub utterances: Vec<Utterance>,
+    /// Length of the recording, seconds.
+    pub seconds: f64,
+}
+
+/// A session, and what it has said so far.
+struct Listener {
+    session: Session,
+    heard: Heard,
+    rate: f64,
+}
+
+impl Listener {
+    fn new(recogniser: &Arc<Recogniser>, band: Band) -> Listener {
+        let session = recogniser.session(band, Options::default());
+        Listener { session, heard: Heard::default(), rate: f64::from(band.sample_rate()) }
     }
 
-    /// Recognises the clip; pushes in pieces of a second, as a live source would.
-    pub fn recognise(&self, recogniser: &Arc<Recogniser>) -> Vec<Utterance> {
-        let mut session = recogniser.session(self.band, Options::default());
-        let mut events = Vec::new();
-        for piece in self.samples.chunks(self.band.sample_rate() as usize) {
-            events.extend(session.push(piece));
-        }
-        events.extend(session.finish());
-        let utterances = events.into_iter().filter_map(|event| match event {
+    fn push(&mut self, samples: &[f32]) {
+        self.heard.seconds += samples.len() as f64 / self.rate;
+        let events = self.session.push(samples);
+        self.heard.take(events);
+    }
+
+    fn finish(mut self) -> Heard {
+        let events = self.session.finish();
+        self.heard.take(events);
+        self.heard
+    }
+}
+
+impl Heard {
+    fn take(&mut self, events: Vec<Event>) {
+        self.utterances.extend(events.into_iter().filter_map(|event| match event {
             Event::Utterance(utterance) => Some(utterance),
             Event::SpeechBegin { .. } => None,
-        });
-        utterances.collect()
+        }));
     }
 }
 
-/// Reads and decodes a file for a model.
-pub fn open(path: &Path, ty: &ContentType, model: &Chosen) -> Result<Clip, ClipError> {
-    let bytes = read(path)?;
-    let rate = source_rate(path, ty, &bytes)?;
-    let band = model.band(rate);
-    Ok(Clip { samples: samples(path, ty, &bytes, band.sample_rate())?, band })
-}
-
-/// Reads and decodes a file at `rate` Hz, whatever its own rate is.
-pub fn open_at(path: &Path, ty: &ContentType, rate: u32) -> Result<Vec<f32>, ClipError> {
-    samples(path, ty, &read(path)?, rate)
-}
-
-/// All bytes of a file, or of standard input for `-`.
-fn read(path: &Path) -> Result<Vec<u8>, ClipError> {
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(path)
-    };
-    bytes.map_err(|source| ClipError::Read { path: path.to_owned(), source })
-}
-
-fn samples(path: &Path, ty: &ContentType, bytes: &[u8], rate: u32) -> Result<Vec<f32>, ClipError> {
-    let fail = |source| ClipError::Decode { path: path.to_owned(), source };
-    let mut decoder = Decoder::new(ty, rate).allow_upsampling(true);
+/// All samples of a file at `rate` Hz, whatever its own rate is.
+pub fn samples(path: &Path, ty: &ContentType, rate: u32) -> Result<Vec<f32>, ClipError> {
     let mut samples = Vec::new();
-    for chunk in bytes.chunks(CHUNK) {
-        samples.extend(decoder.push(chunk).map_err(fail)?);
-    }
-    samples.extend(decoder.finish().map_err(fail)?);
+    decode(path, Decoder::new(ty, rate), &mut |piece| samples.extend_from_slice(piece))?;
     Ok(samples)
 }
 
-/// The sampling rate of a file, from as much of it as is needed.
-fn source_rate(path: &Path, ty: &ContentType, bytes: &[u8]) -> Result<u32, ClipError> {
-    let fail = |source| ClipError::Decode { path: path.to_owned(), source };
-    let mut decoder = Decoder::new(ty, Band::Narrowband.sample_rate()).allow_upsampling(true);
-    for chunk in bytes.chunks(CHUNK) {
-        decoder.push(chunk).map_err(fail)?;
-        if let Some(source) = decoder.source() {
-            return Ok(source.sample_rate);
+/// Reads a file, or standard input for `-`, through a decoder.
+fn decode(path: &Path, decoder: Decoder, take: &mut dyn FnMut(&[f32])) -> Result<(), ClipError> {
+    let unreadable = |source| ClipError::Read { path: path.to_owned(), source };
+    let undecodable = |source| ClipError::Decode { path: path.to_owned(), source };
+    let mut file: Box<dyn Read> = match path == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => Box::new(std::fs::File::open(path).map_err(unreadable)?),
+    };
+    let mut decoder = decoder.allow_upsampling(true);
+    let mut on_samples = |samples: &[f32]| {
+        take(samples);
+        ControlFlow::Continue(())
+    };
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return decoder.finish_to(&mut on_samples).map_err(undecodable),
+            Ok(count) => decoder.push_to(&chunk[..count], &mut on_samples).map_err(undecodable)?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(error)),
         }
     }
-    // Too short to tell before the end: what can be decoded at all is decoded then, and any band will do.
-    decoder.finish().map_err(fail)?;
-    Ok(Band::Broadband.sample_rate())
 }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub fn run(args: &DecodeArgs) -> Result<(), Failure> {
     let ty = ContentType::parse(args.content_type.as_deref())
         .map_err(|error| Failure::new(format!("--content-type: {error}")))?;
-    let wav = wav(&clip::open_at(&args.file, &ty, args.rate)?, args.rate);
+    let wav = wav(&clip::samples(&args.file, &ty, args.rate)?, args.rate);
     if args.output == Path::new("-") {
         let mut out = std::io::stdout().lock();
         return out.write_all(&wav).and_then(|()| out.flush()).map_err(Failure::from_output);

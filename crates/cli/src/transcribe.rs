@@ -8,7 +8,7 @@ use dictum_audio::ContentType;
 use dictum_models::Registry;
 
 use crate::args::{Format, TranscribeArgs};
-use crate::clip::{self, Chosen, ClipError};
+use crate::clip::{Chosen, ClipError};
 use crate::failure::Failure;
 use crate::formats::Transcript;
 use crate::{parallel, progress};
@@ -27,9 +27,8 @@ pub fn run(args: &TranscribeArgs, registry: &Registry) -> Result<(), Failure> {
 
     let bar = progress::bar(args.files.len());
     let work = |file: &PathBuf| -> Result<Transcript, ClipError> {
-        let clip = clip::open(file, &ty, &model)?;
-        let utterances = clip.recognise(&model.recogniser);
-        Ok(Transcript::new(file, &model.entry.info.name, clip.seconds(), utterances))
+        let heard = model.recognise(file, &ty)?;
+        Ok(Transcript::new(file, &model.entry.info.name, heard.seconds, heard.utterances))
     };
     let mut failed = 0;
     let mut write_error = None;

@@ -15,7 +15,7 @@ use dictum_models::recogniser::Band;
 use dictum_models::{ModelsError, Registry};
 
 use crate::args::EvalArgs;
-use crate::clip::{self, Chosen, Clip, ClipError};
+use crate::clip::{self, Chosen, ClipError};
 use crate::failure::Failure;
 use crate::formats::best_words;
 use crate::{output, parallel, progress, telephone, usage};
@@ -24,7 +24,7 @@ use report::Report;
 use score::{ClipScore, Hypothesis, Score};
 
 /// What was recognised in one clip.
-struct Heard {
+struct Recognised {
     hypothesis: Hypothesis,
     seconds: f64,
 }
@@ -90,7 +90,7 @@ fn by_value(manifest: &Manifest, scores: &[ClipScore], column: usize) -> BTreeMa
 
 struct Outcome {
     model: Option<String>,
-    heard: Vec<Heard>,
+    heard: Vec<Recognised>,
     failed: usize,
     cpu_seconds: f64,
     load_cpu_seconds: f64,
@@ -111,17 +111,16 @@ fn recognise(args: &EvalArgs, manifest: &Manifest, registry: &Registry) -> Resul
     let cpu_before = usage::cpu_seconds();
     let began = Instant::now();
     let bar = progress::bar(manifest.rows.len());
-    let work = |row: &Row| -> Result<Heard, ClipError> {
-        let clip = match args.telephone {
-            true => Clip {
-                samples: telephone::line(&clip::open_at(&row.path, &ContentType::Auto, telephone::RATE)?),
-                band: Band::Narrowband,
-            },
-            false => clip::open(&row.path, &ContentType::Auto, &model)?,
+    let work = |row: &Row| -> Result<Recognised, ClipError> {
+        let heard = match args.telephone {
+            true => {
+                let sent = clip::samples(&row.path, &ContentType::Auto, telephone::RATE)?;
+                model.recognise_samples(&telephone::line(&sent), Band::Narrowband)
+            }
+            false => model.recognise(&row.path, &ContentType::Auto)?,
         };
-        let utterances = clip.recognise(&model.recogniser);
-        let words: Vec<Word> = utterances.iter().flat_map(best_words).cloned().collect();
-        Ok(Heard { hypothesis: Hypothesis::recognised(&words), seconds: clip.seconds() })
+        let words: Vec<Word> = heard.utterances.iter().flat_map(best_words).cloned().collect();
+        Ok(Recognised { hypothesis: Hypothesis::recognised(&words), seconds: heard.seconds })
     };
     let mut heard = Vec::new();
     let mut failed = 0;
@@ -130,7 +129,7 @@ fn recognise(args: &EvalArgs, manifest: &Manifest, registry: &Registry) -> Resul
         heard.push(result.unwrap_or_else(|error| {
             failed += 1;
             bar.suspend(|| eprintln!("dictum: {error}"));
-            Heard { hypothesis: Hypothesis::recognised(&[]), seconds: 0.0 }
+            Recognised { hypothesis: Hypothesis::recognised(&[]), seconds: 0.0 }
         }));
         true
     });
@@ -153,7 +152,7 @@ fn given(manifest: &Manifest, transcripts: &HashMap<String, String>) -> Result<O
         let transcript = transcripts
             .get(&row.name)
             .ok_or_else(|| Failure::new(format!("--hypotheses: there is no transcript of {}", row.name)))?;
-        heard.push(Heard {
+        heard.push(Recognised {
             hypothesis: Hypothesis::given(transcript),
             seconds: duration.and_then(|column| row.value(column).parse().ok()).unwrap_or(0.0),
         });
@@ -173,7 +172,7 @@ impl Details {
         Ok(details)
     }
 
-    fn write(&mut self, row: &Row, heard: &Heard, score: &ClipScore) -> Result<(), Failure> {
+    fn write(&mut self, row: &Row, heard: &Recognised, score: &ClipScore) -> Result<(), Failure> {
         let (errors, words) = (score.errors.total(), score.errors.words);
         let recognised = heard.hypothesis.text();
         Ok(writeln!(self.0, "{}\t{errors}\t{words}\t{}\t{recognised}", row.name, row.transcript)?)
