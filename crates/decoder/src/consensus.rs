@@ -51,6 +51,12 @@ const DELETION: f64 = 1.0 + 1e-5;
 /// Rounds after which a reading is taken as it is; it settles in two or three.
 const MOST_ROUNDS: usize = 8;
 
+/// Most cells of an alignment table: 16 MB. A minute of speech needs less.
+const MOST_CELLS: usize = 2_000_000;
+
+/// Beam at which pruning for size starts, natural log at acoustic scale.
+const WIDEST_BEAM: f32 = 60.0;
+
 /// Computes the confusion network of a lattice at a posterior scale.
 ///
 /// `initial` is the reading to start from, usually the words of the best path.
@@ -58,7 +64,14 @@ pub fn consensus(lattice: &Lattice, scale: f32, initial: &[WordId]) -> Vec<Conse
     if lattice.is_empty() {
         return Vec::new();
     }
-    let graph = Graph::new(lattice, scale);
+    // The tables grow with the square of the duration. Where they would not fit, less likely paths are left out.
+    let mut beam = WIDEST_BEAM;
+    let mut pruned = None;
+    while pruned.as_ref().unwrap_or(lattice).nodes.len() * (2 * initial.len() + 2) > MOST_CELLS && beam > 1.0 {
+        beam *= 0.8;
+        pruned.get_or_insert_with(|| lattice.clone()).prune(beam);
+    }
+    let graph = Graph::new(pruned.as_ref().unwrap_or(lattice), scale);
     let mut reading = with_gaps(initial.iter().copied());
     let mut slots = graph.align(&reading);
     for _ in 1..MOST_ROUNDS {

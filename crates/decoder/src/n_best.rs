@@ -84,7 +84,8 @@ fn reading(lattice: &Lattice, partials: &[Partial], end: u32) -> Reading {
         at = partial.parent;
     }
     words.reverse();
-    Reading { words, score: partials[end as usize].score }
+    let last = &partials[end as usize];
+    Reading { words, score: last.score + lattice.nodes[last.node as usize].end_score }
 }
 
 #[derive(Clone, Copy)]

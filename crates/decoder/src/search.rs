@@ -207,6 +207,26 @@ pub struct Statistics {
     pub records: u64,
 }
 
+impl std::ops::AddAssign for Statistics {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.hmms += other.hmms;
+        self.records += other.records;
+    }
+}
+
+impl std::ops::Sub for Statistics {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Statistics {
+            frames: self.frames - earlier.frames,
+            hmms: self.hmms - earlier.hmms,
+            records: self.records - earlier.records,
+        }
+    }
+}
+
 impl Search {
     /// A search at the beginning of an utterance.
     pub fn new(graph: SearchGraph, config: SearchConfig) -> Self {
@@ -240,7 +260,9 @@ impl Search {
         self.instances.clear();
         self.active.clear();
         self.records.clear();
+        self.records.shrink_to(KEPT_RECORDS);
         self.record_exits.clear();
+        self.record_exits.shrink_to(KEPT_RECORDS);
         self.copies.clear();
         self.copy_of.clear();
         self.node_best.fill((u32::MAX, DEAD));
@@ -659,6 +681,9 @@ impl Search {
         trace
     }
 }
+
+/// Records for which memory is kept between utterances: about ten seconds of speech.
+const KEPT_RECORDS: usize = 32_768;
 
 /// By how much (natural log) a trigram may exceed the bigram look-ahead before a word is given up unasked.
 const TRIGRAM_SLACK: f32 = 2.5;

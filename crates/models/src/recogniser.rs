@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use dictum_acoustic::{FrontEnd, FrontEndConfig, NarrowbandMap, SphinxModel};
 use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
 use dictum_decoder::lexicon::Lexicon;
@@ -15,7 +17,7 @@ use dictum_language::{Dictionary, LanguageModel, NgramModel, WordId};
 use crate::error::ModelsError;
 use crate::package::PackageFiles;
 use crate::tuning::Tuning;
-use crate::utterance::{Segment, UtteranceDecoder};
+use crate::utterance::{Segment, UtteranceDecoder, WorkSpace};
 
 /// What one session wants of the recogniser. `Default` is what a request without parameters gets.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +99,8 @@ pub struct Recogniser {
     graph: SearchGraph,
     lm: Arc<NgramModel>,
     tuning: Tuning,
+    /// Work spaces that no session uses at the moment.
+    idle: Mutex<Vec<WorkSpace>>,
 }
 
 /// Memory for look-ahead tables, which all sessions share.
@@ -140,7 +144,7 @@ impl Recogniser {
             Some(map) => broadband.clone().with_narrowband(map).map_err(|problem| failed(problem.into()))?,
             None => broadband.clone(),
         };
-        Ok(Recogniser { acoustic, broadband, narrowband, graph, lm, tuning })
+        Ok(Recogniser { acoustic, broadband, narrowband, graph, lm, tuning, idle: Mutex::default() })
     }
 
     /// Starts a session.
@@ -161,6 +165,17 @@ impl Recogniser {
     /// The language model.
     pub fn language_model(&self) -> &NgramModel {
         &self.lm
+    }
+
+    /// Work space for one utterance. There are as many as utterances are decoded at the same time, not as sessions.
+    pub(crate) fn take_work_space(&self) -> WorkSpace {
+        let idle = self.idle.lock().pop();
+        idle.unwrap_or_else(|| WorkSpace::new(self))
+    }
+
+    /// Gives work space back.
+    pub(crate) fn put_back(&self, work: WorkSpace) {
+        self.idle.lock().push(work);
     }
 
     /// Beams, weights and calibration.

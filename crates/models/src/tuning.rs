@@ -15,6 +15,8 @@ pub struct Tuning {
     pub lattice_word_penalty: f32,
     /// Scale of lattice scores for posteriors.
     pub posterior_scale: f32,
+    /// Confidence by posterior: points of a piecewise linear function, posterior ascending.
+    pub calibration: &'static [(f32, f32)],
     /// Whether the reading is the one with least expected word errors, rather than the likeliest path.
     pub minimum_bayes_risk: bool,
 }
@@ -27,7 +29,36 @@ impl Default for Tuning {
             lattice_lm_weight: 9.5,
             lattice_word_penalty: -8.0,
             posterior_scale: 0.09,
+            calibration: CALIBRATION,
             minimum_bayes_risk: true,
+        }
+    }
+}
+
+/// How often words with a posterior were right, on the development clips (`examples/tune`, `words=FILE`).
+const CALIBRATION: &[(f32, f32)] = &[
+    (0.0, 0.0),
+    (0.288, 0.093),
+    (0.423, 0.162),
+    (0.523, 0.225),
+    (0.672, 0.316),
+    (0.807, 0.428),
+    (0.885, 0.521),
+    (0.943, 0.629),
+    (0.981, 0.699),
+    (0.997, 0.828),
+    (0.9995, 0.901),
+    (1.0, 0.93),
+];
+
+impl Tuning {
+    /// The confidence of a word with a lattice posterior.
+    pub fn confidence(&self, posterior: f32) -> f32 {
+        let after = self.calibration.partition_point(|point| point.0 < posterior);
+        match (after.checked_sub(1).map(|index| self.calibration[index]), self.calibration.get(after)) {
+            (Some(low), Some(&high)) => low.1 + (high.1 - low.1) * (posterior - low.0) / (high.0 - low.0),
+            (Some(only), None) | (None, Some(&only)) => only.1,
+            (None, None) => posterior,
         }
     }
 }

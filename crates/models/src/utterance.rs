@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dictum_acoustic::{cepstral_mean, features};
+use dictum_acoustic::{Scorer, cepstral_mean, features};
 use dictum_decoder::consensus::{ConsensusSlot, consensus};
 use dictum_decoder::keywords::Spotter;
 use dictum_decoder::lattice::Lattice;
@@ -38,7 +38,7 @@ pub struct UtteranceDecoder {
     options: Options,
     /// Keywords as vocabulary words; `None` where a word is not in the vocabulary.
     keywords: Vec<Option<Vec<WordId>>>,
-    search: Option<(Search, PhoneLookAhead)>,
+    statistics: Statistics,
     frame_seconds: f64,
 }
 
@@ -47,12 +47,12 @@ impl UtteranceDecoder {
     pub fn new(recogniser: Arc<Recogniser>, _band: Band, options: Options) -> Self {
         let keywords = options.keywords.iter().map(|keyword| keyword_words(&recogniser, keyword)).collect();
         let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
-        UtteranceDecoder { recogniser, options, keywords, search: None, frame_seconds }
+        UtteranceDecoder { recogniser, options, keywords, statistics: Statistics::default(), frame_seconds }
     }
 
     /// Work done by the search so far.
     pub fn statistics(&self) -> Statistics {
-        self.search.as_ref().map_or(Statistics::default(), |(search, _)| search.statistics())
+        self.statistics
     }
 
     /// Decodes one utterance; `None` if nothing was recognised.
@@ -60,10 +60,14 @@ impl UtteranceDecoder {
         if segment.cepstra.len() < SHORTEST {
             return None;
         }
-        self.search(segment);
-        let (search, _) = self.search.as_ref()?;
-        let tuning = self.recogniser.tuning();
-        let mut lattice = Lattice::build(search, tuning.lattice_beam);
+        let recogniser = Arc::clone(&self.recogniser);
+        let mut work = recogniser.take_work_space();
+        let before = work.search.statistics();
+        self.search(segment, &mut work);
+        self.statistics += work.search.statistics() - before;
+        let tuning = recogniser.tuning();
+        let mut lattice = Lattice::build(&work.search, tuning.lattice_beam);
+        recogniser.put_back(work);
         let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
         lattice.reweight(searched_with, (tuning.lattice_lm_weight, tuning.lattice_word_penalty));
         let best: Vec<WordId> = lattice.best_path().iter().filter_map(|arc| arc.word).collect();
@@ -81,18 +85,12 @@ impl UtteranceDecoder {
     }
 
     /// Features with the mean of the utterance's speech, senone scores, search.
-    fn search(&mut self, segment: &Segment<'_>) {
+    fn search(&self, segment: &Segment<'_>, work: &mut WorkSpace) {
         let spoken: Vec<[f32; 13]> =
             segment.cepstra.iter().zip(segment.speech).filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
         let mean = cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { segment.cepstra });
         let features = features(segment.cepstra, &mean);
-        let recogniser = Arc::clone(&self.recogniser);
-        let search = self.search.get_or_insert_with(|| {
-            let config = &recogniser.tuning().search;
-            let search = Search::new(recogniser.graph().clone(), config.clone());
-            (search, PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead))
-        });
-        run_search(&recogniser, &features, &mut search.0, &mut search.1);
+        work.run(&self.recogniser, &features);
     }
 
     fn seconds(&self, segment: &Segment<'_>, frame: f64) -> f64 {
@@ -105,18 +103,16 @@ impl UtteranceDecoder {
 
     /// The reading of the confusion network: the likeliest word of each slot.
     fn best_alternative(&self, segment: &Segment<'_>, slots: &[ConsensusSlot]) -> Alternative {
-        let words: Vec<Word> = slots
-            .iter()
-            .filter_map(|slot| {
-                let (word, posterior) = slot.best()?;
-                Some(Word {
-                    text: self.word(word),
-                    start: self.seconds(segment, slot.start),
-                    end: self.seconds(segment, slot.end),
-                    confidence: posterior as f32,
-                })
-            })
-            .collect();
+        let mut words: Vec<Word> = Vec::new();
+        for slot in slots {
+            let Some((word, posterior)) = slot.best() else { continue };
+            // Times are expectations over paths; words still follow one another.
+            let free = words.last().map_or(segment.start, |word| word.end);
+            let start = self.seconds(segment, slot.start).max(free);
+            let end = self.seconds(segment, slot.end).max(start);
+            let confidence = self.recogniser.tuning().confidence(posterior as f32);
+            words.push(Word { text: self.word(word), start, end, confidence });
+        }
         let confidence = mean_confidence(&words);
         Alternative { words, confidence }
     }
@@ -182,31 +178,49 @@ impl UtteranceDecoder {
     }
 }
 
-/// Scores features block by block and searches them, as far behind as the look-ahead needs.
-fn run_search(recogniser: &Recogniser, features: &[[f32; 39]], search: &mut Search, ahead: &mut PhoneLookAhead) {
-    let senones = recogniser.acoustic().senone_count();
-    search.reset();
-    ahead.reset();
-    let mut scorer = recogniser.acoustic().scorer();
-    let mut scores = Vec::new();
-    let mut left = features.len();
-    for block in features.chunks(BLOCK) {
-        let known = scores.len();
-        scorer.score(block, &mut scores);
-        for frame in scores[known..].chunks_exact_mut(senones) {
-            // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
-            let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            frame.iter_mut().for_each(|score| *score -= best);
-            ahead.push(frame);
+/// What decoding an utterance needs beside the model: a few megabytes, lent to a session while it decodes.
+pub struct WorkSpace {
+    search: Search,
+    ahead: PhoneLookAhead,
+    scorer: Scorer,
+    scores: Vec<f32>,
+}
+
+impl WorkSpace {
+    /// Work space for a recogniser.
+    pub fn new(recogniser: &Recogniser) -> Self {
+        let config = recogniser.tuning().search.clone();
+        let ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
+        let search = Search::new(recogniser.graph().clone(), config);
+        WorkSpace { search, ahead, scorer: recogniser.acoustic().scorer(), scores: Vec::new() }
+    }
+
+    /// Scores features block by block and searches them, as far behind as the look-ahead needs.
+    fn run(&mut self, recogniser: &Recogniser, features: &[[f32; 39]]) {
+        let senones = recogniser.acoustic().senone_count();
+        let WorkSpace { search, ahead, scorer, scores } = self;
+        search.reset();
+        ahead.reset();
+        scores.clear();
+        let mut left = features.len();
+        for block in features.chunks(BLOCK) {
+            let known = scores.len();
+            scorer.score(block, scores);
+            for frame in scores[known..].chunks_exact_mut(senones) {
+                // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
+                let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                frame.iter_mut().for_each(|score| *score -= best);
+                ahead.push(frame);
+            }
+            left -= block.len();
+            let mut searched = 0;
+            while ahead.pending() > if left == 0 { 0 } else { ahead.window() } {
+                let frame = &scores[searched * senones..(searched + 1) * senones];
+                search.push(frame, ahead.pass());
+                searched += 1;
+            }
+            scores.drain(..searched * senones);
         }
-        left -= block.len();
-        let mut searched = 0;
-        while ahead.pending() > if left == 0 { 0 } else { ahead.window() } {
-            let frame = &scores[searched * senones..(searched + 1) * senones];
-            search.push(frame, ahead.pass());
-            searched += 1;
-        }
-        scores.drain(..searched * senones);
     }
 }
 
