@@ -1,7 +1,7 @@
 //! What a decoding thread does for one session: bytes to samples to events, a slice at a time.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dictum_audio::Decoder;
@@ -92,8 +92,8 @@ pub(crate) struct Decoding {
     inactivity_timeout: Option<f64>,
     audio_metrics: bool,
     meter: Option<Meter>,
-    /// Time spent in turns.
-    pub(crate) busy: Duration,
+    /// Time spent in turns before this one.
+    busy: Duration,
 }
 
 impl Decoding {
@@ -150,6 +150,7 @@ impl Decoding {
 
     /// Does one turn's work: decodes until there is a slice of audio, and recognises that. `input` gives at most so many bytes.
     pub(crate) fn step(&mut self, mut input: impl FnMut(usize) -> Input) -> Result<Step, SessionError> {
+        let began = Instant::now();
         let mut found_nothing = false;
         for _ in 0..BITES {
             if self.decoder.is_none() || self.samples.len() - self.recognised >= self.slice() {
@@ -165,14 +166,16 @@ impl Decoding {
             }
         }
         if found_nothing && self.recognised == self.samples.len() {
+            self.busy += began.elapsed();
             return Ok(Step::Idle);
         }
         let mut updates = self.recognise()?;
         // Without a decoder the recording is complete, whatever of it is left to recognise.
         if self.decoder.is_none() && self.recognised == self.samples.len() {
-            updates.extend(self.conclude());
+            updates.extend(self.conclude(began));
             return Ok(Step::Finished(updates));
         }
+        self.busy += began.elapsed();
         Ok(Step::Busy(updates))
     }
 
@@ -252,7 +255,7 @@ impl Decoding {
         Ok(updates)
     }
 
-    fn conclude(&mut self) -> Vec<Update> {
+    fn conclude(&mut self, began: Instant) -> Vec<Update> {
         let audio_seconds = self.audio_seconds();
         let mut speech_seconds = 0.0;
         let mut updates = Vec::new();
@@ -268,7 +271,7 @@ impl Decoding {
             bytes: self.received,
             audio_seconds,
             speech_seconds,
-            decode_seconds: self.busy.as_secs_f64(),
+            decode_seconds: (self.busy + began.elapsed()).as_secs_f64(),
             measurements,
         })));
         updates

@@ -181,6 +181,7 @@ async fn a_recording_is_heard_to_its_end() {
     assert_eq!(seen[0], Update::Event(Event::SpeechBegin { at: 1.0 }));
     let Update::Finished(summary) = &seen[seen.len() - 1] else { panic!("{seen:?}") };
     assert_eq!((summary.bytes, summary.audio_seconds, summary.speech_seconds), (88_000, 2.75, 1.5));
+    assert!(summary.decode_seconds > 0.0);
     let metrics = summary.measurements.as_ref().unwrap().metrics();
     assert_eq!((metrics.end_time, metrics.speech_level[5].count), (2.75, 15));
     assert!(bench.has_permits(8).await);
