@@ -140,10 +140,7 @@ impl Recogniser {
             transitions: SearchGraph::transitions_of(units),
         };
         let broadband = acoustic.front_end().clone();
-        let narrowband = match map {
-            Some(map) => broadband.clone().with_narrowband(map).map_err(|problem| failed(problem.into()))?,
-            None => broadband.clone(),
-        };
+        let narrowband = broadband.clone().with_narrowband(map).map_err(|problem| failed(problem.into()))?;
         Ok(Recogniser { acoustic, broadband, narrowband, graph, lm, tuning, idle: Mutex::default() })
     }
 
@@ -184,10 +181,10 @@ impl Recogniser {
     }
 }
 
-fn narrowband_map(path: Option<&Path>) -> Result<Option<NarrowbandMap>, BoxedError> {
+fn narrowband_map(path: Option<&Path>) -> Result<NarrowbandMap, BoxedError> {
     Ok(match path {
-        Some(path) => Some(NarrowbandMap::parse(&std::fs::read(path)?)?),
-        None => None,
+        Some(path) => NarrowbandMap::parse(&std::fs::read(path)?)?,
+        None => NarrowbandMap::us_english(),
     })
 }
 
