@@ -16,6 +16,7 @@ test:
 	@scripts/test
 
 bench:
+	@bash -c '. scripts/lib.sh; need_build; need_model; need_packages python3=python3'
 	@scripts/bench
 
 fuzz:

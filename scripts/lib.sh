@@ -82,4 +82,6 @@ speak() {
 }
 
 # Directory of cargo's output, wherever the user keeps it.
-target_directory() { printf '%s' "${CARGO_TARGET_DIR:-target}"; }
+target_directory() {
+    cargo metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
+}
