@@ -1,6 +1,6 @@
 //! Recognition parameters: reading them, checking them, and what they come to for a model.
 //!
-//! Everything is driven by the [table]: [`Settings::read_query`] and [`Settings::read_json`] take names and values from the
+//! Everything is driven by the [table]: [`Given::read_query`] and [`Given::read_json`] take names and values from the
 //! wire, [`plan::plan`] combines them with the model's properties, [`page::page`] writes the documentation.
 
 pub mod page;
