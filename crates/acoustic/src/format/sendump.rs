@@ -16,7 +16,7 @@ pub struct QuantizedWeights {
     pub densities: usize,
     /// Number of senones.
     pub senones: usize,
-    /// \[stream\]\[density\]\[senone\], each -ln(w) in steps of [`SENDUMP_STEP`].
+    /// \[stream\]\[density\]\[senone\], each -ln(w) in steps of 0.1024 (1024 units of the base 1.0001).
     pub values: Vec<u8>,
 }
 
