@@ -63,7 +63,8 @@ impl Instances {
     }
 
     /// Number of live instances.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn live(&self) -> usize {
         self.used
     }
 
@@ -186,15 +187,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn hmm(copy: u32, instance: u32) -> Hmm {
-        Hmm {
-            score: [0.0; 3],
-            history: [0; 3],
-            senones: [0; 3],
-            phone: 0,
-            instance,
-            copy,
-            look_ahead: 0.0,
-        }
+        Hmm { score: [0.0; 3], history: [0; 3], senones: [0; 3], phone: 0, instance, copy, look_ahead: 0.0 }
     }
 
     proptest! {
@@ -216,7 +209,7 @@ mod tests {
                     }
                     _ => {}
                 }
-                prop_assert_eq!(instances.len(), model.len());
+                prop_assert_eq!(instances.live(), model.len());
             }
             for ((copy, instance), index) in model {
                 prop_assert_eq!(instances.find(copy, instance), Some(index));

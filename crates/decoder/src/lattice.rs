@@ -286,7 +286,8 @@ fn backward(search: &Search, groups: &mut [Group], last: u32, beam: f32) -> Vec<
         }
         for (start, acoustic) in starts {
             let begin = first_of_frame[start as usize] as usize;
-            for (offset, source) in before[begin..].iter_mut().enumerate().take_while(|entry| entry.1.best.end == start) {
+            for (offset, source) in before[begin..].iter_mut().enumerate().take_while(|entry| entry.1.best.end == start)
+            {
                 let from = begin + offset;
                 if matches!((source.best.token, token), (Token::Filler(_), Token::Filler(_))) {
                     continue;
@@ -314,7 +315,11 @@ fn expand(search: &Search, groups: &[Group], steps: &[Step], last: u32, beam: f3
     let mut lattice = Lattice::default();
     let mut states: Vec<Vec<(LmState, LatticeNodeId, f32)>> = vec![Vec::new(); groups.len()];
     let end_score = |group: &Group, state: LmState| {
-        if group.best.end == last { search.config().lm_weight * search.graph().lm.end(state) } else { f32::NEG_INFINITY }
+        if group.best.end == last {
+            search.config().lm_weight * search.graph().lm.end(state)
+        } else {
+            f32::NEG_INFINITY
+        }
     };
     lattice.nodes.push(LatticeNode { frame: 0, end_score: f32::NEG_INFINITY });
     states[0].push((groups[0].best.state, 0, 0.0));

@@ -29,7 +29,12 @@ impl Lexicon {
     /// pronunciations with phones that the acoustic model lacks.
     ///
     /// Fillers are the one-phone words of the `fillers` dictionary (Sphinx: `noisedict`), and silence in any case.
-    pub fn from_dictionary(units: &Units, dictionary: &Dictionary, fillers: &Dictionary, vocabulary: &Vocabulary) -> Self {
+    pub fn from_dictionary(
+        units: &Units,
+        dictionary: &Dictionary,
+        fillers: &Dictionary,
+        vocabulary: &Vocabulary,
+    ) -> Self {
         let mut filler_phones = vec![units.silence()];
         for pronunciation in fillers.iter().flat_map(|(_, pronunciations)| pronunciations) {
             if let [phone] = pronunciation[..]

@@ -92,7 +92,8 @@ impl LookAhead {
         let mut roots: Vec<(u32, f32)> =
             values.iter().filter(|(place, _)| **place >= ROOT).map(|(&place, &value)| (place - ROOT, value)).collect();
         roots.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let backed_off = network.all_roots().iter().map(|root| backoff + root.look_ahead).fold(f32::NEG_INFINITY, f32::max);
+        let backed_off =
+            network.all_roots().iter().map(|root| backoff + root.look_ahead).fold(f32::NEG_INFINITY, f32::max);
         let best_root = roots.first().map_or(backed_off, |&(_, value)| value.max(backed_off));
         LookAhead { backoff, table, roots, best_root }
     }

@@ -65,7 +65,11 @@ pub fn n_best(lattice: &Lattice, count: usize) -> Vec<Reading> {
                 None => partial.hash,
             };
             let score = partial.score + arc.score();
-            heap.push(Entry { estimate: score + to_end[arc.to as usize], partial: partials.len() as u32, complete: false });
+            heap.push(Entry {
+                estimate: score + to_end[arc.to as usize],
+                partial: partials.len() as u32,
+                complete: false,
+            });
             partials.push(Partial { node: arc.to, parent: index, arc: arc_index, score, hash });
         }
     }

@@ -404,9 +404,8 @@ impl<'a> Compiler<'a> {
         let &Pending { sprout, place, ref nodes, labelled } = pending;
         let by_look_ahead = |a: f32, b: f32| b.total_cmp(&a);
         let mut children = std::mem::take(&mut self.sprouts[sprout as usize].children);
-        children.sort_by(|&a, &b| {
-            by_look_ahead(self.sprouts[a as usize].look_ahead, self.sprouts[b as usize].look_ahead)
-        });
+        children
+            .sort_by(|&a, &b| by_look_ahead(self.sprouts[a as usize].look_ahead, self.sprouts[b as usize].look_ahead));
         let first_child = self.network.nodes.len() as NodeId;
         for &child in &children {
             let own = self.sprouts[child as usize].count == 1 && !labelled;

@@ -22,7 +22,8 @@ pub struct PhoneLookAhead {
 impl PhoneLookAhead {
     /// A look-ahead over `window` frames for the senones that the network uses.
     pub fn new(network: &Network, window: usize) -> Self {
-        let mut owned: Vec<(u8, u16)> = network.states().flat_map(|(phone, senones)| senones.map(|id| (phone, id))).collect();
+        let mut owned: Vec<(u8, u16)> =
+            network.states().flat_map(|(phone, senones)| senones.map(|id| (phone, id))).collect();
         owned.sort_unstable();
         owned.dedup();
         let mut offsets = vec![0u32; network.phone_count() + 1];

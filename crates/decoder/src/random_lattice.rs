@@ -12,7 +12,15 @@ pub fn lattices() -> impl Strategy<Value = Lattice> {
         let add = |arcs: &mut Vec<LatticeArc>, from: usize, to: usize, word: u32, silent: bool, scores: (f32, f32)| {
             let word = (!silent).then_some(word);
             let (acoustic, language) = scores;
-            arcs.push(LatticeArc { from: from as u32, to: to as u32, word, noise: false, acoustic, language, log_probability: language });
+            arcs.push(LatticeArc {
+                from: from as u32,
+                to: to as u32,
+                word,
+                noise: false,
+                acoustic,
+                language,
+                log_probability: language,
+            });
         };
         // A chain keeps all nodes on a path; the others branch off it.
         for to in 1..count {
@@ -24,7 +32,8 @@ pub fn lattices() -> impl Strategy<Value = Lattice> {
         }
         arcs.sort_by_key(|arc| arc.to);
         let end_score = |node: usize| if node + 1 == count { -1.0 } else { f32::NEG_INFINITY };
-        let nodes = (0..count).map(|node| LatticeNode { frame: 10 * node as u32, end_score: end_score(node) }).collect();
+        let nodes =
+            (0..count).map(|node| LatticeNode { frame: 10 * node as u32, end_score: end_score(node) }).collect();
         Lattice { nodes, arcs }
     })
 }

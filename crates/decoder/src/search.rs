@@ -330,15 +330,7 @@ impl Search {
         let state = self.graph.lm.start();
         let copy = self.copy(self.graph.start_word);
         self.record_exits.push((u64::MAX, 0.0));
-        self.records.push(Record {
-            token: Token::Begin,
-            previous: 0,
-            end: 0,
-            score: 0.0,
-            state,
-            copy,
-            exits: (0, 1),
-        });
+        self.records.push(Record { token: Token::Begin, previous: 0, end: 0, score: 0.0, state, copy, exits: (0, 1) });
         // Everything may begin; the first frames prune it.
         self.threshold = -self.config.beam;
         self.enter_roots(0);
@@ -361,8 +353,7 @@ impl Search {
         for &index in &self.active {
             let hmm = self.instances.get_mut(index);
             let transitions = &self.graph.transitions[hmm.phone as usize];
-            let leave: [f32; 3] =
-                std::array::from_fn(|state| hmm.score[state] + scores[hmm.senones[state] as usize]);
+            let leave: [f32; 3] = std::array::from_fn(|state| hmm.score[state] + scores[hmm.senones[state] as usize]);
             let (mut last, mut last_history) = (leave[2] + transitions[2][2], hmm.history[2]);
             if leave[1] + transitions[1][2] > last {
                 (last, last_history) = (leave[1] + transitions[1][2], hmm.history[1]);
@@ -432,7 +423,9 @@ impl Search {
         for (position, &index) in active.iter().enumerate() {
             let Evaluated { top, exit, exit_history } = self.evaluated[position];
             let hmm = *self.instances.get(index);
-            if hmm.copy != TAIL && top.max(hmm.score[0]) < self.node_best[hmm.instance as usize].1 - self.config.copy_beam {
+            if hmm.copy != TAIL
+                && top.max(hmm.score[0]) < self.node_best[hmm.instance as usize].1 - self.config.copy_beam
+            {
                 self.instances.remove(index);
                 continue;
             }
@@ -556,9 +549,8 @@ impl Search {
     fn end_words(&mut self) {
         let first = self.records.len();
         let mut exits = std::mem::take(&mut self.exits);
-        exits.sort_unstable_by(|a, b| {
-            (a.token, a.history).cmp(&(b.token, b.history)).then(b.score.total_cmp(&a.score))
-        });
+        exits
+            .sort_unstable_by(|a, b| (a.token, a.history).cmp(&(b.token, b.history)).then(b.score.total_cmp(&a.score)));
         for group in exits.chunk_by(|a, b| (a.token, a.history) == (b.token, b.history)) {
             self.record(group);
         }

@@ -82,11 +82,13 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let manifest = PathBuf::from(arguments.next().expect("usage: tune MANIFEST [KEY=VALUE ...]"));
     let (mut every, mut skip, mut words_file, mut band) = (1, 0, None, Band::Broadband);
+    let mut map = None;
     let mut settings: Vec<(String, Vec<String>)> = Vec::new();
     for argument in arguments {
         let (key, value) = argument.split_once('=').expect("KEY=VALUE");
         match key {
             "every" => every = value.parse().expect("a number"),
+            "map" => map = Some(PathBuf::from(value)),
             "skip" => skip = value.parse().expect("a number"),
             "words" => words_file = Some(std::fs::File::create(value).expect("writable")),
             "band" => band = if value == "8000" { Band::Narrowband } else { Band::Broadband },
@@ -113,9 +115,11 @@ fn main() {
                 _ => {}
             }
         }
-        let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
+        let mut package = Package::debian(Path::new(DEBIAN_DIRECTORY));
+        package.files.narrowband_map = map.clone();
         let started = Instant::now();
-        let recogniser = Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning).expect("the model loads"));
+        let recogniser =
+            Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning).expect("the model loads"));
         let loaded = started.elapsed().as_secs_f64();
         run(&title, &recogniser, band, &options, &clips, &audio, seconds, loaded, words_file.as_mut());
     }
@@ -162,7 +166,13 @@ fn run(
         insertions += errors.insertions;
         deletions += errors.deletions;
         if std::env::var_os("SHOW").is_some() {
-            println!("{}\n  ref {}\n  hyp {}", clip.path.display(), clip.reference.join(" "), hypothesis.join(" "));
+            println!(
+                "{} {:?}\n  ref {}\n  hyp {}",
+                clip.path.display(),
+                session.heard(),
+                clip.reference.join(" "),
+                hypothesis.join(" ")
+            );
         }
         if let Some(file) = words_file.as_deref_mut() {
             write_words(file, clip, &words);
@@ -181,7 +191,6 @@ fn run(
     }
     println!();
 }
-
 
 /// One line a word: confidence, whether it is right, duration.
 fn write_words(file: &mut std::fs::File, clip: &Clip, words: &[&dictum_decoder::result::Word]) {

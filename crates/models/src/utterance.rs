@@ -86,8 +86,13 @@ impl UtteranceDecoder {
 
     /// Features with the mean of the utterance's speech, senone scores, search.
     fn search(&self, segment: &Segment<'_>, work: &mut WorkSpace) {
-        let spoken: Vec<[f32; 13]> =
-            segment.cepstra.iter().zip(segment.speech).filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
+        let spoken: Vec<[f32; 13]> = segment
+            .cepstra
+            .iter()
+            .zip(segment.speech)
+            .filter(|(_, speech)| **speech)
+            .map(|(frame, _)| *frame)
+            .collect();
         let mean = cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { segment.cepstra });
         let features = features(segment.cepstra, &mean);
         work.run(&self.recogniser, &features);
@@ -152,7 +157,11 @@ impl UtteranceDecoder {
                     .iter()
                     .filter_map(|&(word, posterior)| Some((self.word(word?), posterior as f32)))
                     .collect(),
-                skip: slot.words.iter().find(|(word, _)| word.is_none()).map_or(0.0, |&(_, posterior)| posterior as f32),
+                skip: slot
+                    .words
+                    .iter()
+                    .find(|(word, _)| word.is_none())
+                    .map_or(0.0, |&(_, posterior)| posterior as f32),
             })
             .collect()
     }

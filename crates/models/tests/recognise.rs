@@ -23,7 +23,13 @@ fn speech(test: &str) -> Option<Vec<f32>> {
     let shared = std::env::var_os("DICTUM_SHARED_AUDIO")
         .map_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/audio"), PathBuf::from);
     let clips = ["librivox_sense_sensibility", "pocketsphinx_cards"].map(|folder| shared.join("en").join(folder));
-    let mut files: Vec<PathBuf> = clips.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<PathBuf> = clips
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     files.sort();
     let mut parts: Vec<Vec<f32>> = files.iter().take(2).filter_map(|file| sox(file)).collect();
     if parts.len() < 2 {
