@@ -159,7 +159,7 @@ fn starts_quickly_and_stays_small() {
         return;
     }
     let work = tempfile::tempdir().unwrap();
-    let text = vec![SENTENCE; 6].join(", ");
+    let text = [SENTENCE; 6].join(", ");
     let speech = speak(work.path(), "speech.wav", &text);
     let server = Server::start();
     let loaded = server.memory();

@@ -1,5 +1,7 @@
 //! The settings, each with its type, default and meaning.
 
+#![expect(clippy::ptr_arg, reason = "checks are called with settings as the table holds them")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
