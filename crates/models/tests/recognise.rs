@@ -76,7 +76,7 @@ fn recognise(recogniser: &Arc<Recogniser>, options: Options, samples: &[f32], ch
 
 fn utterances(events: &[Event]) -> Vec<&Utterance> {
     let utterance = |event| match event {
-        &Event::Utterance(ref utterance) => Some(utterance),
+        Event::Utterance(utterance) => Some(utterance),
         Event::SpeechBegin { .. } => None,
     };
     events.iter().filter_map(utterance).collect()
