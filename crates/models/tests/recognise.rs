@@ -75,11 +75,13 @@ fn recognise(recogniser: &Arc<Recogniser>, options: Options, samples: &[f32], ch
 }
 
 fn utterances(events: &[Event]) -> Vec<&Utterance> {
-    let utterance = |event| match event {
-        Event::Utterance(utterance) => Some(utterance),
-        Event::SpeechBegin { .. } => None,
-    };
-    events.iter().filter_map(utterance).collect()
+    let mut utterances = Vec::new();
+    for event in events {
+        if let Event::Utterance(utterance) = event {
+            utterances.push(utterance);
+        }
+    }
+    utterances
 }
 
 fn everything() -> Options {
