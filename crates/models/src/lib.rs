@@ -27,6 +27,7 @@ pub mod catalogue;
 pub mod check;
 pub mod error;
 pub mod package;
+pub mod phrases;
 pub mod recogniser;
 pub mod registry;
 pub mod tuning;

@@ -313,9 +313,7 @@ impl Session {
                 let speech: Vec<bool> = (0..cepstra.len() as u64).map(|frame| self.is_speech(first + frame)).collect();
                 let start = first as f64 / self.frame_rate;
                 let segment = Segment { cepstra, speech: &speech, start, ended_by };
-                if let Some(utterance) = self.decoder.decode(&segment) {
-                    events.push(Event::Utterance(utterance));
-                }
+                events.extend(self.decoder.decode(&segment).into_iter().map(Event::Utterance));
             }
         }
     }

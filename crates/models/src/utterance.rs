@@ -12,6 +12,7 @@ use dictum_decoder::result::{Alternative, EndOfUtterance, KeywordHit, Slot, Utte
 use dictum_decoder::search::{Search, Statistics};
 use dictum_language::{LanguageModel, WordId};
 
+use crate::phrases::split_at_phrase_ends;
 use crate::recogniser::{Band, Options, Recogniser};
 
 /// Frames whose senones are scored at once: the Gaussians are read from memory once for all of them.
@@ -55,8 +56,17 @@ impl UtteranceDecoder {
         self.statistics
     }
 
-    /// Decodes one utterance; `None` if nothing was recognised.
-    pub fn decode(&mut self, segment: &Segment<'_>) -> Option<Utterance> {
+    /// Decodes one utterance: nothing if nothing was recognised, several results if it is split at phrase ends.
+    pub fn decode(&mut self, segment: &Segment<'_>) -> Vec<Utterance> {
+        match self.read(segment) {
+            Some(utterance) if self.options.split_transcript_at_phrase_end => {
+                split_at_phrase_ends(utterance, self.recogniser.language_model())
+            }
+            utterance => utterance.into_iter().collect(),
+        }
+    }
+
+    fn read(&mut self, segment: &Segment<'_>) -> Option<Utterance> {
         if segment.cepstra.len() < SHORTEST {
             return None;
         }
