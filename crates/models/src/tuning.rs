@@ -26,8 +26,8 @@ impl Default for Tuning {
         Tuning {
             search: SearchConfig::default(),
             lattice_beam: 60.0,
-            lattice_lm_weight: 9.5,
-            lattice_word_penalty: -8.0,
+            lattice_lm_weight: 10.0,
+            lattice_word_penalty: -11.0,
             posterior_scale: 0.09,
             calibration: CALIBRATION,
             minimum_bayes_risk: true,
