@@ -146,7 +146,7 @@ impl Heard {
     fn take(&mut self, events: Vec<Event>) {
         self.utterances.extend(events.into_iter().filter_map(|event| match event {
             Event::Utterance(utterance) => Some(utterance),
-            Event::SpeechBegin { .. } => None,
+            Event::SpeechBegin { .. } | Event::Interim(_) => None,
         }));
     }
 }

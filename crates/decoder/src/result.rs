@@ -76,6 +76,13 @@ pub enum EndOfUtterance {
     Silence,
 }
 
+/// What has been understood so far of an utterance that is still open.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Interim {
+    /// Words in order, at least one; their confidences are zero, for nothing is known of them yet.
+    pub words: Vec<Word>,
+}
+
 /// A final result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Utterance {

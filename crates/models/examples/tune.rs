@@ -151,7 +151,7 @@ fn run(
             .iter()
             .filter_map(|event| match event {
                 Event::Utterance(utterance) => Some(&utterance.alternatives[0].words),
-                Event::SpeechBegin { .. } => None,
+                Event::SpeechBegin { .. } | Event::Interim(_) => None,
             })
             .flatten()
             .collect();

@@ -10,7 +10,7 @@ use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, F
 use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
-use dictum_decoder::result::{EndOfUtterance, Utterance};
+use dictum_decoder::result::{EndOfUtterance, Interim, Utterance};
 use dictum_decoder::search::{SearchGraph, Statistics};
 use dictum_language::{Dictionary, LanguageModel, NgramModel, WordId};
 
@@ -40,6 +40,8 @@ pub struct Options {
     pub background_audio_suppression: f32,
     /// Longest utterance, seconds.
     pub longest_utterance: f64,
+    /// Whether to report what is heard while an utterance lasts, before its final result.
+    pub interim_results: bool,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             speech_detector_sensitivity: 0.5,
             background_audio_suppression: 0.0,
             longest_utterance: 120.0,
+            interim_results: false,
         }
     }
 }
@@ -66,6 +69,9 @@ pub enum Event {
         /// Seconds from the first sample.
         at: f64,
     },
+    /// What has been understood of the utterance that is open; may change until its final result. Reported when it changes,
+    /// and at least once before each [`Event::Utterance`], if asked for.
+    Interim(Interim),
     /// A final result. Utterances in which nothing was recognised are not reported.
     Utterance(Utterance),
 }

@@ -277,6 +277,8 @@ impl Transcription {
                 Update::Event(Event::SpeechBegin { at }) => {
                     self.speech_began.get_or_insert(at);
                 }
+                // Only finals are told over HTTP.
+                Update::Event(Event::Interim(_)) => {}
                 Update::Finished(summary) => return Ok(*summary),
             }
         }
