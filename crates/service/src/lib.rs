@@ -36,11 +36,14 @@
 //! # }
 //! ```
 //!
+//! Who may do so is decided by [`accounts`].
+//!
 //! Sessions take turns on the pool in slices of at most half a second of audio, so a long upload does not hold up the
 //! people who speak live. Both directions are bounded: an input that is full makes [`push`](session::AudioInput::push)
 //! wait, and a session whose updates nobody reads stops decoding. A session whose client went away stops at its next slice.
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 mod clock;
 mod config;
 mod decoding;

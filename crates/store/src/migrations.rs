@@ -1,0 +1,26 @@
+//! The versions of the tables. A migration that was released is never changed; what changes is a further one.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, SqlSafeStr};
+
+use crate::StoreError;
+use crate::backend::begin_write;
+
+/// All migrations in order: description and statements, numbered from 1.
+const MIGRATIONS: [(&str, &str); 1] = [("accounts", include_str!("migrations/0001_accounts.sql"))];
+
+/// Brings the tables up to date. Processes that start together wait for each other: whoever comes second finds it done.
+///
+/// SQLite has no lock but that of a transaction, so one is around all of it. (PostgreSQL's driver takes an advisory lock of its
+/// own, which only works without a transaction around: what it protects must be committed before it is given back.)
+pub(crate) async fn run(pool: &AnyPool) -> Result<(), StoreError> {
+    let migrations = (1..).zip(MIGRATIONS).map(|(version, (description, sql))| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    let migrator = Migrator::with_migrations(migrations.collect());
+    let mut transaction = begin_write(pool).await?;
+    // What `run` calls; by way of `run` the compiler cannot see that the future may move between threads.
+    migrator.run_direct(None, &mut *transaction, false).await?;
+    transaction.commit().await?;
+    Ok(())
+}

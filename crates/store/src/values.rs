@@ -1,0 +1,56 @@
+//! How values are written in columns.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::StoreError;
+
+/// A time as milliseconds since 1970; later times than a column can hold are the latest.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The time of a column.
+pub(crate) fn time(milliseconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+}
+
+/// Bytes as lower-case hexadecimal.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The 32 bytes of a column with 64 hexadecimal digits.
+pub(crate) fn bytes32(text: &str, what: &str) -> Result<[u8; 32], StoreError> {
+    let damaged = || StoreError::Damaged(format!("{what} is not 64 hexadecimal digits"));
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(damaged());
+    }
+    let mut bytes = [0; 32];
+    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| damaged())?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_survive_as_text() {
+        let bytes: [u8; 32] = std::array::from_fn(|at| (at * 37) as u8);
+        assert_eq!(bytes32(&hexadecimal(&bytes), "it").unwrap(), bytes);
+        for bad in ["", "00", &"g".repeat(64), &"é".repeat(32), &"0".repeat(65)] {
+            assert!(matches!(bytes32(bad, "it"), Err(StoreError::Damaged(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_survive_to_the_millisecond() {
+        let now = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        assert_eq!(time(milliseconds(now)), now);
+        assert_eq!(milliseconds(UNIX_EPOCH - Duration::from_secs(1)), 0);
+        assert_eq!(time(-1), UNIX_EPOCH);
+    }
+}
