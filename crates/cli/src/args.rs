@@ -77,6 +77,29 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 picks a free one. [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// Certificate to serve HTTPS with, and those that lead to its authority.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<String>,
+    /// Private key of the certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<String>,
+    /// Serve HTTPS with a certificate of the server's own making, for development.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub tls_self_signed: bool,
+}
+
+impl ServeArgs {
+    /// The settings made by the flags of `serve`.
+    pub fn assignments(&self) -> Vec<(String, String)> {
+        let self_signed = self.tls_self_signed.then(|| "true".to_owned());
+        let flags = [
+            ("server.listen", &self.listen),
+            ("tls.cert", &self.tls_cert),
+            ("tls.key", &self.tls_key),
+            ("tls.self_signed", &self_signed),
+        ];
+        flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect()
+    }
 }
 
 #[derive(Debug, Args)]

@@ -52,7 +52,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
     let mut command_line = cli.config.assignments()?;
     if let Command::Serve(serve) = &cli.command {
-        command_line.extend(serve.listen.iter().map(|listen| ("server.listen".to_owned(), listen.clone())));
+        command_line.extend(serve.assignments());
     }
     let file = cli.config.config.as_deref();
     let environment =

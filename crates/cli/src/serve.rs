@@ -1,13 +1,19 @@
 //! `dictum serve`: the server, from binding its address to the last request under way.
+//!
+//! SIGTERM and SIGINT end it in an orderly way, a second one at once; SIGHUP reloads the certificate.
 
-use std::future::Future;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dictum_models::Registry;
+use dictum_server::{Tls, TlsFiles};
 use dictum_service::Service;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Settings;
@@ -17,6 +23,7 @@ use crate::output::print;
 /// Serves until SIGTERM or SIGINT.
 pub fn run(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     start_log(settings);
+    allow_many_connections();
     let data = settings.data_directory();
     std::fs::create_dir_all(&data).map_err(|error| {
         Failure::new(format!(
@@ -31,13 +38,23 @@ pub fn run(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     outcome
 }
 
+/// Each connection is a file descriptor, and shells and service managers start programs with 1024.
+fn allow_many_connections() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 fn start_log(settings: &Settings) {
     // Only the crates of this program follow the setting; libraries speak when something is wrong.
     let filter = EnvFilter::new(format!(
-        "warn,dictum={level},dictum_service={level},dictum_watson={level},dictum_models={level}",
+        "warn,dictum={level},dictum_server={level},dictum_service={level},dictum_watson={level},dictum_models={level}",
         level = settings.log_level
     ));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     match settings.log_format.as_str() {
         "json" => log.json().init(),
         _ => log.init(),
@@ -46,6 +63,10 @@ fn start_log(settings: &Settings) {
 
 async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     let began = Instant::now();
+    let tls = tls(settings)?;
+    // From here on signals are ours, so that none that comes early ends the program in its own way.
+    let mut signals = Signals::new()?;
+    let hang_up = signal(SignalKind::hangup())?;
     let listener = TcpListener::bind(&settings.server_listen).await.map_err(|error| {
         Failure::new(format!(
             "cannot listen on {}: {error}; choose another address with --listen HOST:PORT",
@@ -56,12 +77,13 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
 
     let service = Service::new(registry, settings.service());
     let app = dictum_watson::router(Arc::clone(&service), settings.watson());
-    print(&format!("listening on http://{address}\n"))?;
-    tracing::info!(%address, "listening");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    print(&format!("listening on {scheme}://{address}\n"))?;
+    tracing::info!(%address, scheme, "listening");
 
-    let (stop, stopped) = watch::channel(false);
-    let until_stopped = wait_for(stopped.clone());
-    let server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(until_stopped).into_future());
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(dictum_server::serve(listener, tls.clone(), app, settings.connections(), stop.clone()));
+    tokio::spawn(follow_certificate(tls, hang_up));
     let loading = async {
         let loaded = service.load().await;
         if loaded.is_ok() {
@@ -70,35 +92,88 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
         loaded
     };
     tokio::select! {
-        signal = termination() => tracing::info!(signal = signal?, "stopping"),
+        signal = signals.end() => tracing::info!(signal, "stopping"),
         Err(problem) = loading => return Err(problem.into()),
     }
-    stop.send_replace(true);
-    let patience = Duration::from_secs(settings.server_drain_seconds as u64);
-    match tokio::time::timeout(patience, server).await {
-        Ok(Ok(finished)) => Ok(finished?),
-        Ok(Err(panicked)) => Err(panicked.into()),
-        Err(_) => {
-            tracing::warn!(seconds = patience.as_secs(), "requests were still under way; giving them up");
-            Ok(())
-        }
+    tokio::select! {
+        () = finish(settings, &service, stop, server) => {}
+        signal = signals.end() => tracing::warn!(signal, under_way = service.drain().under_way(), "ending at once"),
     }
+    Ok(())
 }
 
-async fn wait_for(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, and with it the server's reason to go on.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+/// Lets what is under way finish, within the time that is set for it.
+async fn finish(settings: &Settings, service: &Service, stop: CancellationToken, server: JoinHandle<()>) {
+    /// The last bytes of an answer get this long at least.
+    const MOMENT: Duration = Duration::from_secs(1);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(settings.server_drain_seconds as u64);
+    service.drain().begin();
+    // The socket stays open meanwhile: who asks is told that the server is ending.
+    if tokio::time::timeout_at(deadline, service.drain().finished()).await.is_err() {
+        tracing::warn!(
+            seconds = settings.server_drain_seconds,
+            under_way = service.drain().under_way(),
+            "giving up what is still under way"
+        );
+    }
+    stop.cancel();
+    let _ = tokio::time::timeout_at(deadline.max(tokio::time::Instant::now() + MOMENT), server).await;
 }
 
-/// Completes with the name of the signal that asks the program to end.
-fn termination() -> impl Future<Output = std::io::Result<&'static str>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+/// The certificate to serve with, if the server is to speak HTTPS.
+fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
+    let files = match (&settings.tls_cert, &settings.tls_key, settings.tls_self_signed) {
+        (None, None, false) => return Ok(None),
+        (Some(certificates), Some(key), false) => TlsFiles { certificates: certificates.clone(), key: key.clone() },
+        (None, None, true) => {
+            let host_name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+            dictum_server::self_signed(&settings.data_directory().join("tls"), host_name.as_deref())?
+        }
+        (Some(_), None, _) => return Err(Failure::new("tls.cert is set without tls.key; HTTPS needs both")),
+        (None, Some(_), _) => return Err(Failure::new("tls.key is set without tls.cert; HTTPS needs both")),
+        (Some(_), Some(_), true) => {
+            return Err(Failure::new("tls.self_signed and tls.cert are both set; remove one of them"));
+        }
+    };
+    let tls = Tls::load(files)?;
+    tracing::info!(certificate = %tls.files().certificates.display(), "serving HTTPS");
+    Ok(Some(tls))
+}
+
+/// Reloads the certificate when its files change, and on SIGHUP.
+async fn follow_certificate(tls: Option<Tls>, mut hang_up: Signal) {
+    const EVERY: Duration = Duration::from_secs(5);
+    let Some(tls) = tls else {
+        // Daemons are sent this signal to read their configuration again; it must not end them.
+        while hang_up.recv().await.is_some() {
+            tracing::info!("SIGHUP: no certificate to reload");
+        }
+        return;
+    };
+    let on_signal = async {
+        while hang_up.recv().await.is_some() {
+            tls.reload_and_say();
+        }
+    };
+    tokio::join!(tls.follow(EVERY), on_signal);
+}
+
+/// The signals that the program heeds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next signal that asks the program to end.
+    async fn end(&mut self) -> &'static str {
         tokio::select! {
-            _ = terminate.recv() => Ok("SIGTERM"),
-            _ = interrupt.recv() => Ok("SIGINT"),
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -147,10 +147,52 @@ fn sigterm_lets_requests_finish() {
     server.signal("TERM");
     std::thread::sleep(Duration::from_millis(300));
     assert!(server.is_running(), "the server left a request behind");
-    assert_eq!(server.curl(&["/health/live"]).status, 0, "a stopping server takes no new connections");
+    let refused = server.recognize(&speech, "audio/wav", "");
+    assert_eq!((refused.status, refused.json()["code"].as_u64()), (503, Some(503)), "{}", refused.body);
+    assert_eq!(server.curl(&["/health/live"]).status, 200);
+    assert_eq!(server.curl(&["/health/ready"]).status, 503);
     let heard = Answer::from(common::drain(request)).transcript();
     assert!(fraction_heard(SENTENCE, &heard) >= 0.6, "{heard}");
     assert_eq!(server.wait(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn a_second_signal_and_the_time_set_end_it_at_once() {
+    if !can_run("a_second_signal_and_the_time_set_end_it_at_once", &["curl", "kill"]) {
+        return;
+    }
+    // Nothing but silence, for minutes: under way whatever happens.
+    let work = tempfile::tempdir().unwrap();
+    let silence = work.path().join("silence");
+    std::fs::write(&silence, vec![0; 10_000_000]).unwrap();
+    let data = format!("@{}", silence.display());
+    let arguments = [
+        "--limit-rate",
+        "32k",
+        "-X",
+        "POST",
+        "-H",
+        "Content-Type: audio/l16;rate=16000;endianness=little-endian",
+        "--data-binary",
+        &data,
+        "/v1/recognize",
+    ];
+    for (drain, second_signal) in [("2", false), ("600", true)] {
+        let mut server = Server::start_with(&["--set", &format!("server.drain_seconds={drain}")]);
+        let mut request = server.curl_command(&arguments).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        server.signal("INT");
+        let began = Instant::now();
+        std::thread::sleep(Duration::from_millis(700));
+        assert!(server.is_running(), "a request is under way");
+        if second_signal {
+            server.signal("TERM");
+        }
+        assert_eq!(server.wait(), Some(0), "{}", server.log());
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        let _ = request.kill();
+        let _ = request.wait();
+    }
 }
 
 #[test]

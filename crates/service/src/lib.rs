@@ -47,10 +47,12 @@ pub mod accounts;
 mod clock;
 mod config;
 mod decoding;
+mod drain;
 mod error;
 pub mod metrics;
 mod pool;
 pub mod session;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -64,9 +66,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use clock::{Progress, SessionClock};
 pub use config::ServiceConfig;
+pub use drain::{Drain, Work};
 pub use error::{Busy, SessionError};
 use pool::{Pool, PoolHandle};
 use session::{AudioInput, SessionRequest, Updates};
+use telemetry::Telemetry;
 pub use upload::{Delivery, UploadError, UploadLimits, upload};
 
 /// The recognition service of one process.
@@ -76,16 +80,21 @@ pub struct Service {
     pool: Pool,
     permits: Arc<Semaphore>,
     ready: AtomicBool,
+    drain: Drain,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Service {
     /// Starts the decoding threads. No model is loaded yet: see [`Service::load`].
     pub fn new(registry: Registry, config: ServiceConfig) -> Arc<Service> {
+        let telemetry = Arc::new(Telemetry::default());
         Arc::new(Service {
             registry: Arc::new(registry),
-            pool: Pool::new(config.decode_threads),
+            pool: Pool::new(config.decode_threads, Arc::clone(&telemetry)),
             permits: Arc::new(Semaphore::new(config.max_sessions)),
             ready: AtomicBool::new(false),
+            drain: Drain::default(),
+            telemetry,
             config,
         })
     }
@@ -109,9 +118,14 @@ impl Service {
         Ok(())
     }
 
-    /// Whether [`Service::load`] has succeeded.
+    /// Whether [`Service::load`] has succeeded and the service is not about to end.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.load(Ordering::Acquire) && !self.drain.is_draining()
+    }
+
+    /// The end of the service.
+    pub fn drain(&self) -> &Drain {
+        &self.drain
     }
 
     /// The recogniser of a model, loaded off the async threads when it is not yet.
@@ -129,13 +143,24 @@ impl Service {
     /// A permit to recognise, or at once the news that there is none left.
     pub fn admit(&self) -> Result<Admission, Busy> {
         match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => Ok(Admission {
-                pool: self.pool.handle(),
-                buffered_bytes: self.config.buffered_bytes,
-                permit: Arc::new(permit),
-            }),
-            Err(_) => Err(Busy { max_sessions: self.config.max_sessions, retry_after: self.config.retry_after }),
+            Ok(permit) => {
+                self.telemetry.admitted();
+                Ok(Admission {
+                    pool: self.pool.handle(),
+                    buffered_bytes: self.config.buffered_bytes,
+                    permit: Arc::new(permit),
+                })
+            }
+            Err(_) => {
+                self.telemetry.refused();
+                Err(Busy { max_sessions: self.config.max_sessions, retry_after: self.config.retry_after })
+            }
         }
+    }
+
+    /// Appends the figures of the service to `out`: the text format of OpenMetrics, without its end mark.
+    pub fn write_metrics(&self, out: &mut String) {
+        self.telemetry.encode(out, self.sessions(), self.config.max_sessions, self.pool.handle().queued());
     }
 
     /// How many clients hold a permit now.

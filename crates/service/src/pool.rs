@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
+
+use crate::telemetry::{Telemetry, thread_cpu};
 
 /// What a job says at the end of its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +48,8 @@ impl<W: Work> Job<W> {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Arc<Job>>,
+    /// Each with the time at which it came.
+    jobs: VecDeque<(Arc<Job>, Instant)>,
     stopping: bool,
 }
 
@@ -53,6 +57,7 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     filled: Condvar,
+    telemetry: Arc<Telemetry>,
 }
 
 /// A fixed number of threads. They end when the pool is dropped, each after its present turn.
@@ -68,8 +73,8 @@ pub(crate) struct PoolHandle {
 
 impl Pool {
     /// Starts `threads` threads, at least one.
-    pub(crate) fn new(threads: usize) -> Pool {
-        let shared = Arc::new(Shared::default());
+    pub(crate) fn new(threads: usize, telemetry: Arc<Telemetry>) -> Pool {
+        let shared = Arc::new(Shared { telemetry, ..Shared::default() });
         for index in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(format!("decode-{index}"));
@@ -98,6 +103,16 @@ impl Drop for Pool {
 }
 
 impl PoolHandle {
+    /// The figures that jobs add to.
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.shared.telemetry
+    }
+
+    /// How many jobs wait for a thread.
+    pub(crate) fn queued(&self) -> usize {
+        self.shared.queue.lock().jobs.len()
+    }
+
     /// Sees to it that the job gets a turn that begins after this call.
     pub(crate) fn wake<W: Work + 'static>(&self, job: &Arc<Job<W>>) {
         loop {
@@ -120,7 +135,7 @@ impl Shared {
     fn enqueue(&self, job: Arc<Job>) {
         let mut queue = self.queue.lock();
         if !queue.stopping {
-            queue.jobs.push_back(job);
+            queue.jobs.push_back((job, Instant::now()));
             self.filled.notify_one();
         }
     }
@@ -131,7 +146,8 @@ impl Shared {
             if queue.stopping {
                 return None;
             }
-            if let Some(job) = queue.jobs.pop_front() {
+            if let Some((job, since)) = queue.jobs.pop_front() {
+                self.telemetry.turn_begins(since.elapsed());
                 return Some(job);
             }
             self.filled.wait(&mut queue);
@@ -142,11 +158,13 @@ impl Shared {
     fn work(&self) {
         while let Some(job) = self.next() {
             job.status.store(RUNNING, Ordering::Release);
+            let before = thread_cpu();
             // A defect met by one recording must not take the thread, and with it the other sessions, along.
             let turn = catch_unwind(AssertUnwindSafe(|| job.work.turn())).unwrap_or_else(|_| {
                 job.work.panicked();
                 Turn::Wait
             });
+            self.telemetry.turn_ends(thread_cpu().saturating_sub(before));
             let waits = turn == Turn::Wait
                 && job.status.compare_exchange(RUNNING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_ok();
             if !waits {
@@ -207,7 +225,7 @@ mod tests {
 
     #[test]
     fn jobs_take_turns() {
-        let pool = Pool::new(1);
+        let pool = Pool::new(1, Arc::default());
         let (open, gate) = mpsc::channel();
         let (report, reports) = mpsc::channel();
         pool.handle().wake(&Job::new(Gate(Mutex::new(gate))));
@@ -222,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_job_but_not_the_thread() {
-        let pool = Pool::new(1);
+        let pool = Pool::new(1, Arc::default());
         let (report, reports) = mpsc::channel();
         pool.handle().wake(&countdown('p', 5, &report));
         pool.handle().wake(&countdown('a', 2, &report));
@@ -246,7 +264,7 @@ mod tests {
             }
             fn panicked(&self) {}
         }
-        let pool = Pool::new(2);
+        let pool = Pool::new(2, Arc::default());
         let (go_on, wait) = mpsc::channel();
         let (started, starts) = mpsc::channel();
         let job = Job::new(Rerun { turns: AtomicUsize::new(0), started, go_on: Mutex::new(wait) });

@@ -17,6 +17,7 @@ use crate::decoding::{Decoding, Input, Step};
 use crate::error::SessionError;
 use crate::metrics::Measurements;
 use crate::pool::{Job, PoolHandle, Turn, Work};
+use crate::telemetry::Telemetry;
 
 /// Fewest bytes a recording has (REC-L1).
 pub const MINIMUM_BYTES: u64 = 100;
@@ -76,8 +77,8 @@ pub struct Summary {
 struct Pipe {
     inbox: VecDeque<Bytes>,
     inbox_bytes: usize,
-    /// No more bytes will come.
-    complete: bool,
+    /// No more bytes will come, since then.
+    complete: Option<Instant>,
     /// The client went away.
     abandoned: bool,
     outbox: VecDeque<Result<Update, SessionError>>,
@@ -92,7 +93,7 @@ impl Pipe {
     /// At most `most` bytes.
     fn next_input(&mut self, most: usize) -> Input {
         let Some(front) = self.inbox.front_mut() else {
-            return if self.complete { Input::End } else { Input::Nothing };
+            return if self.complete.is_some() { Input::End } else { Input::Nothing };
         };
         let bytes = if front.len() > most { front.split_to(most) } else { self.inbox.pop_front().unwrap_or_default() };
         self.inbox_bytes -= bytes.len();
@@ -118,6 +119,7 @@ pub(crate) struct Task {
     /// Only the decoding thread whose turn it is looks in here. Empty once closed, so that a session that has ended holds
     /// neither its recogniser nor its permit while the client reads the rest of the updates.
     decoding: Mutex<Option<(Decoding, Arc<OwnedSemaphorePermit>)>>,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Task {
@@ -144,8 +146,10 @@ impl Work for Task {
         if unread >= WAITING_UPDATES {
             return Turn::Wait; // reading an update wakes the job
         }
+        let decoded = decoding.audio_seconds();
         let step = decoding.step(|most| self.pipe.lock().next_input(most));
         self.room.notify_one();
+        self.telemetry.decoded(decoding.audio_seconds() - decoded);
         match step {
             Ok(Step::Busy(updates)) => {
                 let mut pipe = self.pipe.lock();
@@ -166,6 +170,8 @@ impl Work for Task {
             }
             Ok(Step::Finished(updates)) => {
                 *held = None;
+                let complete = self.pipe.lock().complete;
+                self.telemetry.finished(&updates, complete.map(|at| at.elapsed()));
                 self.pipe.lock().outbox.extend(updates.into_iter().map(Ok));
                 self.close(None);
                 Turn::Wait
@@ -205,6 +211,7 @@ pub(crate) fn start_decoding(
         room: Notify::new(),
         news: Notify::new(),
         decoding: Mutex::new(Some((decoding, permit))),
+        telemetry: Arc::clone(pool.telemetry()),
     });
     let line = Line { pool, job };
     (AudioInput { line: line.clone(), buffered_bytes }, Updates { line })
@@ -269,7 +276,7 @@ impl AudioInput {
 
     /// Says that the recording is complete. An input that is dropped without ends the session without a result.
     pub fn finish(self) {
-        self.line.pipe().complete = true;
+        self.line.pipe().complete = Some(Instant::now());
         self.line.wake();
     }
 
@@ -284,7 +291,7 @@ impl AudioInput {
 impl Drop for AudioInput {
     fn drop(&mut self) {
         let complete = self.line.pipe().complete;
-        if !complete {
+        if complete.is_none() {
             self.line.abandon();
         }
     }

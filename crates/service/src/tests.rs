@@ -93,7 +93,7 @@ impl Bench {
         let package = tempfile::tempdir().unwrap();
         let config = RegistryConfig { default_package: Some(package.path().to_owned()), ..RegistryConfig::default() };
         Bench {
-            pool: Pool::new(1),
+            pool: Pool::new(1, Arc::default()),
             registry: Registry::open(&config).unwrap(),
             permits: Arc::new(Semaphore::new(8)),
             _package: package,

@@ -52,6 +52,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Payload exceeds the {limit} bytes limit."))
     }
 
+    /// 503: the server is about to end.
+    pub fn ending(retry_after: Duration) -> ApiError {
+        let message = "the server is shutting down and takes no new requests; try again later, or another one";
+        ApiError { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status

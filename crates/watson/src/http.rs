@@ -2,15 +2,19 @@
 
 use std::time::Instant;
 
-use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, VARY};
+use axum::http::uri::{PathAndQuery, Scheme};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use tracing::Instrument;
 
+use crate::App;
 use crate::error::ApiError;
+use crate::observe::Holding;
 
 /// The header by which a request is known, in answers and in the log.
 pub const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-global-transaction-id");
@@ -86,8 +90,8 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-/// AUTH-02: what `url` members of answers begin with.
-fn base_url(headers: &HeaderMap, prefix: &str, public_url: Option<&str>) -> BaseUrl {
+/// AUTH-02: what `url` members of answers begin with. `scheme` is that of the connection; HTTP/2 has the host in the target.
+fn base_url(headers: &HeaderMap, target: &Uri, scheme: &str, prefix: &str, public_url: Option<&str>) -> BaseUrl {
     let text = |name: &str| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         // A chain of proxies appends; the first one is the client's.
@@ -96,8 +100,10 @@ fn base_url(headers: &HeaderMap, prefix: &str, public_url: Option<&str>) -> Base
     if let Some(public_url) = public_url {
         return BaseUrl(public_url.trim_end_matches('/').to_owned());
     }
-    let scheme = text("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("http");
-    let host = text("x-forwarded-host").or_else(|| text(HOST.as_str())).unwrap_or("localhost");
+    let forwarded = text("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https"));
+    let scheme = forwarded.unwrap_or(scheme);
+    let host = text("x-forwarded-host").or_else(|| text(HOST.as_str()));
+    let host = host.or_else(|| target.authority().map(|authority| authority.as_str())).unwrap_or("localhost");
     let forwarded = text("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).unwrap_or_default();
     BaseUrl(format!("{scheme}://{host}{forwarded}{prefix}"))
 }
@@ -115,11 +121,14 @@ fn transaction_id(headers: &HeaderMap) -> HeaderValue {
 
 /// Wraps every route: gives the request its id and base URL, logs it (never its query, which may hold credentials), puts
 /// the headers of auth.md section 5 on the answer, and makes JSON of errors that come from outside of our routes (SDK-01).
-pub(crate) async fn common(public_url: Option<String>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn common(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let work = app.service.drain().work();
+    let version = request.version();
     let began = Instant::now();
     let id = transaction_id(request.headers());
     let prefix = request.extensions().get::<Prefix>().cloned().unwrap_or_default();
-    let url = base_url(request.headers(), &prefix.0, public_url.as_deref());
+    let scheme = request.extensions().get::<Scheme>().unwrap_or(&Scheme::HTTP).as_str();
+    let url = base_url(request.headers(), request.uri(), scheme, &prefix.0, app.config.public_url.as_deref());
     request.extensions_mut().insert(url);
     let announced = LengthAnnounced(request.headers().contains_key(CONTENT_LENGTH));
     request.extensions_mut().insert(announced);
@@ -141,10 +150,49 @@ pub(crate) async fn common(public_url: Option<String>, mut request: Request, nex
     headers.insert(FORMER_TRANSACTION_ID, id);
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    match version {
+        // Connections are the business of its frames.
+        Version::HTTP_2 => drop(headers.remove(CONNECTION)),
+        _ if app.service.drain().is_draining() && status != StatusCode::SWITCHING_PROTOCOLS => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
     span.in_scope(|| {
         tracing::info!(status = status.as_u16(), milliseconds = began.elapsed().as_millis() as u64, "answered")
     });
-    response
+    response.map(|body| Body::new(Holding::new(body, work)))
+}
+
+/// Turns requests away once the service is to end, but for those that ask how it is.
+pub(crate) async fn refuse_when_ending(State(app): State<App>, request: Request, next: Next) -> Response {
+    if !app.service.drain().is_draining() || request.uri().path().starts_with("/health/") {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    // A client that waits to be told to go on is simply not told.
+    if !parts.headers.contains_key(EXPECT) {
+        discard(body.into_data_stream(), app.config.max_audio_bytes);
+    }
+    ApiError::ending(app.service.config().retry_after).into_response()
+}
+
+/// Reads the rest of a body that nobody wants, within bounds: a client that is still sending would not see the answer if the
+/// connection was closed on it.
+pub(crate) fn discard(mut body: BodyDataStream, max_bytes: u64) {
+    const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
+    tokio::spawn(async move {
+        let mut left = max_bytes.saturating_add(1024 * 1024);
+        let read = async {
+            while let Some(Ok(bytes)) = body.next().await {
+                left = left.saturating_sub(bytes.len() as u64);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST, read).await;
+    });
 }
 
 /// An error of the framework, with our body.
@@ -159,8 +207,9 @@ fn own_words(response: Response) -> Response {
         _ => status.canonical_reason().unwrap_or("Error"),
     };
     let mut own = ApiError::new(status, message).into_response();
-    for (name, value) in response.headers().iter().filter(|(name, _)| *name == axum::http::header::ALLOW) {
-        own.headers_mut().insert(name, value.clone());
+    let kept = |name: &HeaderName| name == ALLOW || name == VARY || name.as_str().starts_with("access-control-");
+    for (name, value) in response.headers().iter().filter(|(name, _)| kept(name)) {
+        own.headers_mut().append(name, value.clone());
     }
     own
 }
@@ -226,12 +275,18 @@ mod tests {
             for (name, value) in pairs {
                 headers.insert(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
             }
-            base_url(&headers, "/instances/i", public).0
+            base_url(&headers, &Uri::from_static("/v1/models"), "http", "/instances/i", public).0
         };
         assert_eq!(url(&[("host", "stt.example:8080")], None), "http://stt.example:8080/instances/i");
         let forwarded = [("host", "inner"), ("x-forwarded-proto", "https, http"), ("x-forwarded-host", "outer")];
         assert_eq!(url(&forwarded, None), "https://outer/instances/i");
         assert_eq!(url(&forwarded, Some("https://stt.example/api/")), "https://stt.example/api");
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("stt.example"));
+        let target = Uri::from_static("/v1/models");
+        assert_eq!(base_url(&headers, &target, "https", "", None).0, "https://stt.example");
+        let target = Uri::from_static("https://[::1]:8443/v1/models");
+        assert_eq!(base_url(&HeaderMap::new(), &target, "https", "", None).0, "https://[::1]:8443");
     }
 
     #[test]

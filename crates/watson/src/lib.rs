@@ -31,6 +31,7 @@ mod config;
 pub mod documents;
 pub mod error;
 pub mod http;
+mod observe;
 pub mod parameters;
 pub mod recognize;
 
@@ -38,7 +39,7 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use dictum_service::Service;
@@ -61,7 +62,6 @@ pub(crate) struct App {
 /// The routes of the interface.
 pub fn router(service: Arc<Service>, config: WatsonConfig) -> Router {
     let prefixes = Prefixes::new(&config.base_paths);
-    let public_url = config.public_url.clone();
     let app = App { service, config: Arc::new(config) };
     let routes = Router::new()
         .route("/v1/models", get(list_models))
@@ -70,8 +70,9 @@ pub fn router(service: Arc<Service>, config: WatsonConfig) -> Router {
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .layer(RequestDecompressionLayer::new())
-        .layer(from_fn(move |request, next| http::common(public_url.clone(), request, next)))
+        .layer(from_fn_with_state(app.clone(), http::refuse_when_ending))
         .layer(cors())
+        .layer(from_fn_with_state(app.clone(), http::common))
         .with_state(app);
     // Base paths come off before the routes are looked at, so this wraps the router rather than being a layer of it.
     let stripped = tower::service_fn(move |request: Request| routes.clone().oneshot(prefixes.strip(request)));
@@ -126,6 +127,7 @@ async fn live() -> Json<serde_json::Value> {
 async fn ready(State(app): State<App>) -> Result<Json<serde_json::Value>, ApiError> {
     match app.service.is_ready() {
         true => Ok(Json(serde_json::json!({ "status": "ready" }))),
+        false if app.service.drain().is_draining() => Err(ApiError::ending(app.service.config().retry_after)),
         false => Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "models are being loaded")),
     }
 }

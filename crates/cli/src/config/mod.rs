@@ -230,6 +230,14 @@ impl Settings {
         }
     }
 
+    /// The limits of connections.
+    pub fn connections(&self) -> dictum_server::Limits {
+        dictum_server::Limits {
+            idle: std::time::Duration::from_secs(self.server_idle_seconds as u64),
+            ..dictum_server::Limits::default()
+        }
+    }
+
     /// The limits of the recognition service.
     pub fn service(&self) -> ServiceConfig {
         let mut config = ServiceConfig::default();

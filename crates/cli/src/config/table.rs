@@ -107,6 +107,17 @@ impl SettingType for usize {
     }
 }
 
+impl SettingType for bool {
+    fn parse(value: Value) -> Result<Self, String> {
+        let text = text_of(value, "true or false")?;
+        text.parse().map_err(|_| format!("{text:?} must be true or false"))
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::Boolean(*self)
+    }
+}
+
 impl SettingType for Vec<PathBuf> {
     fn parse(value: Value) -> Result<Self, String> {
         match value {
@@ -195,7 +206,15 @@ settings! {
     server_sessions: usize = "0", "server.sessions", "number", None, anything,
         "Most clients served at the same time; one more is answered 503 and asked to come back. 0: 32 for each thread.";
     server_drain_seconds: usize = "30", "server.drain_seconds", "seconds", None, anything,
-        "After SIGTERM or SIGINT no new request is taken; requests under way have this long to finish.";
+        "After SIGTERM or SIGINT new requests are answered 503; those under way have this long to finish. A second signal ends at once.";
+    server_idle_seconds: usize = "60", "server.idle_seconds", "seconds", None, is_positive,
+        "A connection without a request under way is closed after this long, also when it has sent a part of one's head.";
+    tls_cert: Option<PathBuf> = "", "tls.cert", "PEM file", Some("serve --tls-cert"), anything,
+        "Certificate of the server, followed by those that lead to its authority. With it the server speaks HTTPS only. Changed files are noticed within seconds, or at once on SIGHUP.";
+    tls_key: Option<PathBuf> = "", "tls.key", "PEM file", Some("serve --tls-key"), anything,
+        "Private key of the certificate, not encrypted: RSA, ECDSA or Ed25519.";
+    tls_self_signed: bool = "false", "tls.self_signed", "`true`, `false`", Some("serve --tls-self-signed"), anything,
+        "For development: HTTPS with a certificate of the server's own making, kept as `tls/self-signed.crt` in the data directory. It is good for localhost, 127.0.0.1, ::1 and the name of the machine.";
     model_dir: Option<PathBuf> = "/usr/share/pocketsphinx/model/en-us", "model.dir", "directory", Some("--model-dir"), anything,
         "The files of the US English default package, as Debian's `pocketsphinx-en-us` lays them out. Empty: do without.";
     model_packages: Vec<PathBuf> = "", "model.packages", "list of directories; in the environment separated by `:`", None, anything,
@@ -212,6 +231,13 @@ settings! {
 
 fn anything<T>(_: &T) -> Result<(), String> {
     Ok(())
+}
+
+fn is_positive(number: &usize) -> Result<(), String> {
+    match number {
+        0 => Err("must be 1 or more".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 fn one_of(text: &str, allowed: &[&str]) -> Result<(), String> {

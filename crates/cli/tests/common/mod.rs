@@ -105,6 +105,7 @@ pub struct Server {
     pub listening_after: Duration,
     pub ready_after: Duration,
     data: TempDir,
+    authority: PathBuf,
 }
 
 impl Server {
@@ -113,6 +114,15 @@ impl Server {
     }
 
     pub fn start_with(arguments: &[&str]) -> Server {
+        Server::launch(arguments, None)
+    }
+
+    /// A server whose certificate this authority vouches for.
+    pub fn start_trusting(authority: &Path, arguments: &[&str]) -> Server {
+        Server::launch(arguments, Some(authority.to_owned()))
+    }
+
+    fn launch(arguments: &[&str], authority: Option<PathBuf>) -> Server {
         let data = tempfile::tempdir().unwrap();
         let began = Instant::now();
         let mut child = command()
@@ -128,13 +138,19 @@ impl Server {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let listening_after = began.elapsed();
         let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("printed {line:?}")).to_owned();
-        let mut server = Server { child, url, listening_after, ready_after: Duration::ZERO, data };
+        let authority = authority.unwrap_or_else(|| data.path().join("data/tls/self-signed.crt"));
+        let mut server = Server { child, url, listening_after, ready_after: Duration::ZERO, data, authority };
         while server.curl(&["/health/ready"]).status != 200 {
             assert!(began.elapsed() < Duration::from_secs(60), "not ready after a minute: {}", server.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         server.ready_after = began.elapsed();
         server
+    }
+
+    /// Whom clients must trust: as a rule the certificate that the server has made for itself.
+    pub fn authority(&self) -> PathBuf {
+        self.authority.clone()
     }
 
     pub fn log(&self) -> String {
@@ -149,6 +165,9 @@ impl Server {
     pub fn curl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("curl");
         command.args(["-sS", "-m", "120", "-w", "\n%{http_code}"]);
+        if self.url.starts_with("https:") {
+            command.arg("--cacert").arg(self.authority());
+        }
         for argument in arguments {
             match argument.starts_with("/health") || argument.starts_with("/v1") {
                 true => command.arg(format!("{}{argument}", self.url)),

@@ -19,14 +19,14 @@ use dictum_models::recogniser::Event;
 use dictum_service::metrics::Measurements;
 use dictum_service::session::{SessionRequest, Summary, Update, Updates};
 use dictum_service::{Admission, Delivery, SessionClock, UploadError, UploadLimits, upload};
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::App;
 use crate::documents::{AudioMetrics, SpeechBeginEvent, SpeechRecognitionResult, SpeechRecognitionResults, result};
 use crate::error::ApiError;
-use crate::http::{LengthAnnounced, require_json_accepted};
+use crate::http::{LengthAnnounced, discard, require_json_accepted};
 use crate::parameters::plan::{Plan, plan};
 use crate::parameters::{Given, Place};
 
@@ -74,24 +74,6 @@ pub(crate) async fn recognize(State(app): State<App>, request: Request) -> Respo
     // The job may outlive the route, inside the body of the answer, and still belongs to the request.
     let job = job.instrument(tracing::Span::current());
     keep_alive::answer(job, is_received, interval).await
-}
-
-/// Reads the rest of a body that nobody wants, within bounds: a client that is still sending would not see the answer if the
-/// connection was closed on it.
-fn discard(mut body: BodyDataStream, max_bytes: u64) {
-    const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
-    tokio::spawn(async move {
-        let mut left = max_bytes.saturating_add(1024 * 1024);
-        let read = async {
-            while let Some(Ok(bytes)) = body.next().await {
-                left = left.saturating_sub(bytes.len() as u64);
-                if left == 0 {
-                    break;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(LONGEST, read).await;
-    });
 }
 
 fn read_head(app: &App, parts: &request::Parts) -> Result<Head, ApiError> {
