@@ -27,9 +27,22 @@ pub const FEATURE_CONTEXT: usize = 3;
 /// Dimensions 0 to 12 are the cepstra less `mean`; 13 to 25 their difference over ±2 frames; 26 to 38 the change of that
 /// difference between the next and the previous frame. Before the first and after the last frame these repeat.
 pub fn features(cepstra: &[[f32; CEPSTRA]], mean: &[f32; CEPSTRA]) -> Vec<[f32; FEATURES]> {
+    features_of(cepstra, 0..cepstra.len(), mean)
+}
+
+/// The feature vectors of some of the frames, the others being their context.
+///
+/// # Panics
+/// When a frame of the range is not among the cepstra.
+pub fn features_of(
+    cepstra: &[[f32; CEPSTRA]],
+    frames: std::ops::Range<usize>,
+    mean: &[f32; CEPSTRA],
+) -> Vec<[f32; FEATURES]> {
+    assert!(frames.end <= cepstra.len(), "frames {frames:?} of {}", cepstra.len());
     let last = cepstra.len().saturating_sub(1) as isize;
     let at = |frame: isize| &cepstra[frame.clamp(0, last) as usize];
-    (0..cepstra.len() as isize)
+    (frames.start as isize..frames.end as isize)
         .map(|t| {
             let mut vector = [0.0; FEATURES];
             for k in 0..CEPSTRA {

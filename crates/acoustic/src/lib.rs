@@ -34,7 +34,7 @@ mod scoring;
 mod units;
 
 pub use error::{ModelError, ParseError};
-pub use features::{FEATURE_CONTEXT, FEATURES, cepstral_mean, features};
+pub use features::{FEATURE_CONTEXT, FEATURES, cepstral_mean, features, features_of};
 pub use format::{
     BasePhone, FeatParams, ModelDefinition, ParameterFile, ParameterKind, QuantizedWeights, Transform, Triphone,
     WordPosition, parse_feat_params, parse_mdef, parse_parameters, parse_sendump,

@@ -118,6 +118,10 @@ pub struct Endpointer {
 /// Frames of speech in a row that begin an utterance: shorter bursts are clicks.
 const ONSET: u64 = 3;
 
+/// Frames by which an utterance ends before the frame in which its end is noticed, at least: the cepstra of the latest
+/// frames are not known yet, and what an utterance consists of must not depend on how audio is cut into pushes.
+const LAG: u64 = 6;
+
 /// How fast the foreground level is forgotten, dB per frame: 6 dB a second.
 const FOREGROUND_DECAY: f32 = 0.1;
 
@@ -158,20 +162,38 @@ impl Endpointer {
                 self.began = Some(from);
                 Some(Boundary::Begin { from, at })
             }
-            Some(_) if self.frame - self.last_speech >= frames(self.config.end_silence).max(1) => {
-                let to = self.frame.min(self.last_speech + frames(self.config.margin));
-                Some(self.end(to, false))
+            Some(_) if self.frame - self.last_speech >= self.end_silence() => {
+                Some(self.end(self.end_if_silent().min(self.frame - LAG), false))
             }
-            Some(began) if self.frame - began >= frames(self.config.longest).max(1) => Some(self.end(self.frame, true)),
+            Some(began) if self.frame - began >= frames(self.config.longest).max(ONSET + LAG) => {
+                Some(self.end(self.frame - LAG, true))
+            }
             _ => None,
         };
         (speech, boundary)
     }
 
+    /// Pauses shorter than a tenth of a second lie within words, so they end nothing.
+    fn end_silence(&self) -> u64 {
+        frames(self.config.end_silence).max(LAG)
+    }
+
+    /// Whether the last frame was the one by which an open utterance has been silent for so long that nothing but its end
+    /// can change what it consists of. So it can be decoded before the end is certain.
+    pub fn pauses(&self) -> bool {
+        let certain = frames(self.config.margin) + LAG;
+        self.began.is_some() && self.frame - self.last_speech == certain && certain < self.end_silence()
+    }
+
+    /// Where the open utterance ends unless somebody goes on speaking.
+    pub fn end_if_silent(&self) -> u64 {
+        self.last_speech + frames(self.config.margin)
+    }
+
     /// The stream ended: reports the end of an utterance that was open.
     pub fn finish(&mut self) -> Option<Boundary> {
         self.began?;
-        let to = self.frame.min(self.last_speech + frames(self.config.margin));
+        let to = self.frame.min(self.end_if_silent());
         Some(self.end(to, false))
     }
 

@@ -59,12 +59,19 @@ fn set(tuning: &mut Tuning, key: &str, value: &str) {
         "word_penalty" => tuning.search.word_penalty = number,
         "silence_penalty" => tuning.search.silence_penalty = number,
         "filler_penalty" => tuning.search.filler_penalty = number,
+        "i_beam" => tuning.interim.beam = number,
+        "i_phone_beam" => tuning.interim.phone_beam = number,
+        "i_last_phone_beam" => tuning.interim.last_phone_beam = number,
+        "i_word_beam" => tuning.interim.word_beam = number,
+        "i_max_active" => tuning.interim.max_active = number as usize,
+        "i_lm_weight" => tuning.interim.lm_weight = number,
+        "i_word_penalty" => tuning.interim.word_penalty = number,
         "pla" => tuning.search.phone_look_ahead = number as usize,
         "plw" => tuning.search.phone_look_ahead_weight = number,
         "copy_beam" => tuning.search.copy_beam = number,
         "llw" => tuning.lattice_lm_weight = number,
         "lwp" => tuning.lattice_word_penalty = number,
-        "sensitivity" | "end_silence" => {}
+        "sensitivity" | "end_silence" | "interim" => {}
         "lattice_beam" => tuning.lattice_beam = number,
         "posterior_scale" => tuning.posterior_scale = number,
         "mbr" => tuning.minimum_bayes_risk = number != 0.0,
@@ -111,6 +118,7 @@ fn main() {
             title += &format!("{key}={value} ");
             match key.as_str() {
                 "sensitivity" => options.speech_detector_sensitivity = value.parse().expect("a number"),
+                "interim" => options.interim_results = value != "0",
                 "end_silence" => options.end_of_phrase_silence_time = value.parse().expect("a number"),
                 _ => {}
             }
@@ -141,10 +149,27 @@ fn run(
     let mut by_source: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let (mut hmms, mut frames, mut records) = (0, 0, 0);
     let (mut substitutions, mut insertions, mut deletions) = (0, 0, 0);
+    let mut interims = Interims::default();
     for (clip, samples) in clips.iter().zip(audio) {
         let mut session = recogniser.session(band, options.clone());
-        let mut events = session.push(samples);
+        // As from a live source: what is done while waiting for more audio is done here, too.
+        let pieces = samples.chunks(if options.interim_results {
+            band.sample_rate() as usize / 20
+        } else {
+            samples.len().max(1)
+        });
+        let mut events: Vec<Event> = Vec::new();
+        for (piece, end) in pieces.scan(0, |end, piece| {
+            *end += piece.len();
+            Some((piece, *end))
+        }) {
+            for event in session.push(piece) {
+                interims.take(&event, end as f64 / f64::from(band.sample_rate()));
+                events.push(event);
+            }
+        }
         events.extend(session.finish());
+        interims.clip(&events, &clip.reference);
         let done = session.statistics();
         (hmms, frames, records) = (hmms + done.hmms, frames + done.frames, records + done.records);
         let words: Vec<_> = events
@@ -185,11 +210,73 @@ fn run(
         100.0 * errors as f64 / words as f64,
         cpu / seconds
     );
+    if options.interim_results {
+        interims.print(words);
+    }
     print!("  {} hmms/frame {} records/frame", hmms / frames.max(1), records / frames.max(1));
     for (source, (errors, words)) in by_source {
         print!("  {source} {:.1}", 100.0 * errors as f64 / words as f64);
     }
     println!();
+}
+
+/// What there is to say of interim results.
+#[derive(Default)]
+struct Interims {
+    /// Words told in interim results: how often one was there, and how often one was gone or another in the next.
+    told: usize,
+    taken_back: usize,
+    errors: usize,
+    previous: Vec<String>,
+    /// Seconds from the end of a word to its first mention.
+    delays: Vec<f64>,
+}
+
+impl Interims {
+    fn take(&mut self, event: &Event, now: f64) {
+        match event {
+            Event::SpeechBegin { .. } => self.previous.clear(),
+            Event::Utterance(_) => self.previous.clear(),
+            Event::Interim(interim) => {
+                let words: Vec<String> = interim.words.iter().map(|word| word.text.clone()).collect();
+                let same = words.iter().zip(&self.previous).take_while(|(a, b)| a == b).count();
+                self.taken_back += self.previous.len() - same;
+                self.told += words.len() - same;
+                if self.previous.is_empty() {
+                    self.delays.push(now - interim.words[0].end);
+                }
+                self.previous = words;
+            }
+        }
+    }
+
+    fn clip(&mut self, events: &[Event], reference: &[String]) {
+        let mut text = String::new();
+        let mut last = String::new();
+        for event in events {
+            match event {
+                Event::Interim(interim) => {
+                    last = interim.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+                }
+                Event::SpeechBegin { .. } | Event::Utterance(_) => text += &format!("{} ", std::mem::take(&mut last)),
+            }
+        }
+        let errors = align(reference, &normalise(&text)).errors();
+        self.errors += errors.substitutions + errors.insertions + errors.deletions;
+    }
+
+    fn print(mut self, words: usize) {
+        self.delays.sort_by(f64::total_cmp);
+        let at = |part: f64| self.delays.get((self.delays.len() as f64 * part) as usize).copied().unwrap_or(0.0);
+        println!(
+            "  interim: WER {:.2}, {} words told, {:.1} % taken back, first word after its end: median {:.2} s, 95 % {:.2} s",
+            100.0 * self.errors as f64 / words as f64,
+            self.told,
+            100.0 * self.taken_back as f64 / self.told.max(1) as f64,
+            at(0.5),
+            at(0.95)
+        );
+    }
 }
 
 /// One line a word: confidence, whether it is right, duration.

@@ -26,12 +26,16 @@
 pub mod catalogue;
 pub mod check;
 pub mod error;
+mod live;
 pub mod package;
 pub mod phrases;
 pub mod recogniser;
 pub mod registry;
+mod segmenter;
+mod session;
 pub mod tuning;
-pub mod utterance;
+mod utterance;
+mod work_space;
 
 pub use catalogue::{Bandwidth, CatalogueEntry, Generation};
 pub use error::{ModelsError, NameError};

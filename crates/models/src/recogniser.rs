@@ -3,21 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use dictum_acoustic::{FrontEnd, FrontEndConfig, NarrowbandMap, SphinxModel};
-use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
+use dictum_acoustic::{FrontEndConfig, NarrowbandMap, SphinxModel};
 use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
-use dictum_decoder::result::{EndOfUtterance, Interim, Utterance};
-use dictum_decoder::search::{SearchGraph, Statistics};
+use dictum_decoder::result::{Interim, Utterance};
+use dictum_decoder::search::SearchGraph;
 use dictum_language::{Dictionary, LanguageModel, NgramModel, WordId};
 
 use crate::error::ModelsError;
 use crate::package::PackageFiles;
+pub use crate::session::Session;
 use crate::tuning::Tuning;
-use crate::utterance::{Segment, UtteranceDecoder, WorkSpace};
+use crate::work_space::{Idle, Lent, Purpose};
 
 /// What one session wants of the recogniser. `Default` is what a request without parameters gets.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,8 +103,7 @@ pub struct Recogniser {
     graph: SearchGraph,
     lm: Arc<NgramModel>,
     tuning: Tuning,
-    /// Work spaces that no session uses at the moment.
-    idle: Mutex<Vec<WorkSpace>>,
+    idle: Idle,
 }
 
 /// Memory for look-ahead tables, which all sessions share.
@@ -147,7 +144,7 @@ impl Recogniser {
         };
         let broadband = acoustic.front_end().clone();
         let narrowband = broadband.clone().with_narrowband(map).map_err(|problem| failed(problem.into()))?;
-        Ok(Recogniser { acoustic, broadband, narrowband, graph, lm, tuning, idle: Mutex::default() })
+        Ok(Recogniser { acoustic, broadband, narrowband, graph, lm, tuning, idle: Idle::default() })
     }
 
     /// Starts a session.
@@ -170,15 +167,22 @@ impl Recogniser {
         &self.lm
     }
 
-    /// Work space for one utterance. There are as many as utterances are decoded at the same time, not as sessions.
-    pub(crate) fn take_work_space(&self) -> WorkSpace {
-        let idle = self.idle.lock().pop();
-        idle.unwrap_or_else(|| WorkSpace::new(self))
+    /// Work space for one utterance.
+    pub(crate) fn work_space(recogniser: &Arc<Recogniser>, purpose: Purpose) -> Lent {
+        Lent::new(recogniser, purpose)
     }
 
-    /// Gives work space back.
-    pub(crate) fn put_back(&self, work: WorkSpace) {
-        self.idle.lock().push(work);
+    /// Work spaces that no session uses at the moment.
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
+    }
+
+    /// The front end of a band.
+    pub(crate) fn front_end(&self, band: Band) -> &FrontEndConfig {
+        match band {
+            Band::Broadband => &self.broadband,
+            Band::Narrowband => &self.narrowband,
+        }
     }
 
     /// Beams, weights and calibration.
@@ -192,160 +196,4 @@ fn narrowband_map(path: Option<&Path>) -> Result<NarrowbandMap, BoxedError> {
         Some(path) => NarrowbandMap::parse(&std::fs::read(path)?)?,
         None => NarrowbandMap::us_english(),
     })
-}
-
-/// One stream of audio being recognised. CPU-bound; never call from an async task.
-pub struct Session {
-    recogniser: Arc<Recogniser>,
-    front_end: FrontEnd,
-    detector: SpeechDetector,
-    endpointer: Endpointer,
-    decoder: UtteranceDecoder,
-    /// Cepstra that an utterance may still need; the first has the number `cepstra_from`.
-    cepstra: Vec<[f32; 13]>,
-    cepstra_from: u64,
-    /// Whether each detector frame held speech; the first has the number `speech_from`.
-    speech: Vec<bool>,
-    speech_from: u64,
-    /// First detector frame of the utterance that is open.
-    began: Option<u64>,
-    activities: Vec<Activity>,
-    samples: u64,
-    speech_frames: u64,
-    rate: u32,
-    frame_rate: f64,
-    split_reason: EndOfUtterance,
-}
-
-impl Session {
-    fn new(recogniser: Arc<Recogniser>, band: Band, options: Options) -> Session {
-        let front_end = match band {
-            Band::Broadband => &recogniser.broadband,
-            Band::Narrowband => &recogniser.narrowband,
-        };
-        let endpoint = EndpointConfig {
-            end_silence: options.end_of_phrase_silence_time,
-            sensitivity: options.speech_detector_sensitivity,
-            suppression: options.background_audio_suppression,
-            longest: options.longest_utterance,
-            ..EndpointConfig::default()
-        };
-        Session {
-            front_end: FrontEnd::new(front_end),
-            frame_rate: front_end.frame_rate(),
-            detector: SpeechDetector::new(band.sample_rate()),
-            endpointer: Endpointer::new(endpoint),
-            decoder: UtteranceDecoder::new(Arc::clone(&recogniser), band, options),
-            cepstra: Vec::new(),
-            cepstra_from: 0,
-            speech: Vec::new(),
-            speech_from: 0,
-            began: None,
-            activities: Vec::new(),
-            samples: 0,
-            speech_frames: 0,
-            rate: band.sample_rate(),
-            split_reason: EndOfUtterance::Silence,
-            recogniser,
-        }
-    }
-
-    /// The model it recognises with.
-    pub fn recogniser(&self) -> &Arc<Recogniser> {
-        &self.recogniser
-    }
-
-    /// Work done by the search so far.
-    pub fn statistics(&self) -> Statistics {
-        self.decoder.statistics()
-    }
-
-    /// Takes mono samples (full scale ±1.0) at the band's rate and reports what they completed.
-    pub fn push(&mut self, samples: &[f32]) -> Vec<Event> {
-        let mut events = Vec::new();
-        // In pieces of a tenth of a second, so that utterances end where they end however audio is pushed.
-        for piece in samples.chunks(self.rate as usize / 10) {
-            self.samples += piece.len() as u64;
-            self.front_end.push(piece, &mut self.cepstra);
-            self.activities.clear();
-            self.detector.push(piece, &mut self.activities);
-            for index in 0..self.activities.len() {
-                let (speech, boundary) = self.endpointer.push(self.activities[index]);
-                self.speech.push(speech);
-                self.speech_frames += u64::from(speech);
-                if let Some(boundary) = boundary {
-                    self.cross(boundary, &mut events);
-                }
-            }
-            self.forget();
-        }
-        events
-    }
-
-    /// Ends the audio and reports what is left.
-    pub fn finish(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.front_end.finish(&mut self.cepstra);
-        self.split_reason = EndOfUtterance::EndOfData;
-        if let Some(boundary) = self.endpointer.finish() {
-            self.cross(boundary, &mut events);
-        }
-        events
-    }
-
-    /// Seconds of audio pushed, and of it seconds judged to be speech so far.
-    pub fn heard(&self) -> (f64, f64) {
-        (self.samples as f64 / f64::from(self.rate), self.speech_frames as f64 * FRAME_SECONDS)
-    }
-
-    /// Seconds since speech was last heard (for the inactivity timeout).
-    pub fn silent_for(&self) -> f64 {
-        self.endpointer.silent_for()
-    }
-
-    fn cross(&mut self, boundary: Boundary, events: &mut Vec<Event>) {
-        match boundary {
-            Boundary::Begin { from, at } => {
-                self.began = Some(from);
-                events.push(Event::SpeechBegin { at: at as f64 * FRAME_SECONDS });
-            }
-            Boundary::End { to, too_long } => {
-                let Some(began) = self.began.take() else { return };
-                let ended_by = if too_long { EndOfUtterance::Reset } else { self.split_reason };
-                let (first, end) = (self.frame_of(began).max(self.cepstra_from), self.frame_of(to));
-                let begin = (first - self.cepstra_from) as usize;
-                let end = ((end.max(first) - self.cepstra_from) as usize).min(self.cepstra.len());
-                let cepstra = &self.cepstra[begin.min(end)..end];
-                let speech: Vec<bool> = (0..cepstra.len() as u64).map(|frame| self.is_speech(first + frame)).collect();
-                let start = first as f64 / self.frame_rate;
-                let segment = Segment { cepstra, speech: &speech, start, ended_by };
-                events.extend(self.decoder.decode(&segment).into_iter().map(Event::Utterance));
-            }
-        }
-    }
-
-    /// Number of the cepstral frame at the beginning of a detector frame.
-    fn frame_of(&self, detector_frame: u64) -> u64 {
-        (detector_frame as f64 * FRAME_SECONDS * self.frame_rate).round() as u64
-    }
-
-    fn is_speech(&self, frame: u64) -> bool {
-        let at = (frame as f64 / self.frame_rate / FRAME_SECONDS) as u64;
-        at.checked_sub(self.speech_from).and_then(|index| self.speech.get(index as usize)).copied().unwrap_or(false)
-    }
-
-    /// Drops what no coming utterance can take in.
-    fn forget(&mut self) {
-        let needed = self.endpointer.needed_from();
-        let (cepstra, speech) = (self.frame_of(needed), needed);
-        let dropped = (cepstra.saturating_sub(self.cepstra_from) as usize).min(self.cepstra.len());
-        // Moving what stays costs more than keeping it, until there is much to drop.
-        if dropped >= 1024 {
-            self.cepstra.drain(..dropped);
-            self.cepstra_from += dropped as u64;
-            let dropped = (speech.saturating_sub(self.speech_from) as usize).min(self.speech.len());
-            self.speech.drain(..dropped);
-            self.speech_from += dropped as u64;
-        }
-    }
 }

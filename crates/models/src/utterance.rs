@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use dictum_acoustic::{Scorer, cepstral_mean, features};
+use dictum_acoustic::{cepstral_mean, features_of};
 use dictum_decoder::consensus::{ConsensusSlot, consensus};
 use dictum_decoder::keywords::Spotter;
 use dictum_decoder::lattice::Lattice;
 use dictum_decoder::n_best::n_best;
-use dictum_decoder::phone_look_ahead::PhoneLookAhead;
 use dictum_decoder::result::{Alternative, EndOfUtterance, KeywordHit, Slot, Utterance, Word};
-use dictum_decoder::search::{Search, Statistics};
+use dictum_decoder::search::Statistics;
 use dictum_language::{LanguageModel, WordId};
 
 use crate::phrases::split_at_phrase_ends;
-use crate::recogniser::{Band, Options, Recogniser};
+use crate::recogniser::{Options, Recogniser};
+use crate::work_space::{Lent, Purpose};
 
 /// Frames whose senones are scored at once: the Gaussians are read from memory once for all of them.
 const BLOCK: usize = 32;
@@ -22,15 +22,51 @@ const BLOCK: usize = 32;
 const SHORTEST: usize = 10;
 
 /// The audio of an utterance, as the session cut it.
-pub struct Segment<'a> {
+pub struct Segment {
     /// Cepstra, one per frame.
-    pub cepstra: &'a [[f32; 13]],
+    pub cepstra: Vec<[f32; 13]>,
     /// Whether each frame holds speech.
-    pub speech: &'a [bool],
+    pub speech: Vec<bool>,
     /// When the first frame began, seconds from the start of the stream.
     pub start: f64,
-    /// Why it ended.
-    pub ended_by: EndOfUtterance,
+}
+
+impl Segment {
+    /// The cepstral mean of its speech.
+    fn mean(&self) -> [f32; 13] {
+        let frames = self.cepstra.iter().zip(&self.speech);
+        let spoken: Vec<[f32; 13]> = frames.filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
+        cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { &self.cepstra })
+    }
+}
+
+/// An utterance on the way through the search. What comes out does not depend on how the way is cut into pieces.
+pub struct Search {
+    segment: Segment,
+    mean: [f32; 13],
+    work: Lent,
+    /// Frames that have been scored.
+    done: usize,
+}
+
+impl Search {
+    /// Features with the mean of the utterance's speech, senone scores, search, for the next so many frames. Returns
+    /// whether the end was reached.
+    pub fn advance(&mut self, frames: usize) -> bool {
+        let all = self.segment.cepstra.len();
+        let end = all.min(self.done + frames);
+        while self.done < end {
+            let block = self.done..all.min(self.done + BLOCK);
+            self.done = block.end;
+            self.work.push(&features_of(&self.segment.cepstra, block, &self.mean), self.done == all);
+        }
+        self.done == all
+    }
+
+    /// The mean it searched with.
+    pub fn mean(&self) -> &[f32; 13] {
+        &self.mean
+    }
 }
 
 /// Decodes the utterances of one session.
@@ -45,7 +81,7 @@ pub struct UtteranceDecoder {
 
 impl UtteranceDecoder {
     /// A decoder for a session with these options.
-    pub fn new(recogniser: Arc<Recogniser>, _band: Band, options: Options) -> Self {
+    pub fn new(recogniser: Arc<Recogniser>, options: Options) -> Self {
         let keywords = options.keywords.iter().map(|keyword| keyword_words(&recogniser, keyword)).collect();
         let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
         UtteranceDecoder { recogniser, options, keywords, statistics: Statistics::default(), frame_seconds }
@@ -56,9 +92,20 @@ impl UtteranceDecoder {
         self.statistics
     }
 
-    /// Decodes one utterance: nothing if nothing was recognised, several results if it is split at phrase ends.
-    pub fn decode(&mut self, segment: &Segment<'_>) -> Vec<Utterance> {
-        match self.read(segment) {
+    /// Begins to decode an utterance; nothing if it is too short to be one.
+    pub fn begin(&self, segment: Segment) -> Option<Search> {
+        if segment.cepstra.len() < SHORTEST {
+            return None;
+        }
+        let work = Recogniser::work_space(&self.recogniser, Purpose::Final);
+        Some(Search { mean: segment.mean(), segment, work, done: 0 })
+    }
+
+    /// Reads what a search that is at its end has found: nothing if nothing was recognised, several results if it is
+    /// split at phrase ends.
+    pub fn read(&mut self, search: Search, ended_by: EndOfUtterance) -> Vec<Utterance> {
+        self.statistics += search.work.statistics();
+        match self.utterance(search, ended_by) {
             Some(utterance) if self.options.split_transcript_at_phrase_end => {
                 split_at_phrase_ends(utterance, self.recogniser.language_model())
             }
@@ -66,49 +113,28 @@ impl UtteranceDecoder {
         }
     }
 
-    fn read(&mut self, segment: &Segment<'_>) -> Option<Utterance> {
-        if segment.cepstra.len() < SHORTEST {
-            return None;
-        }
-        let recogniser = Arc::clone(&self.recogniser);
-        let mut work = recogniser.take_work_space();
-        let before = work.search.statistics();
-        self.search(segment, &mut work);
-        self.statistics += work.search.statistics() - before;
-        let tuning = recogniser.tuning();
+    fn utterance(&self, search: Search, ended_by: EndOfUtterance) -> Option<Utterance> {
+        let tuning = self.recogniser.tuning();
+        let Search { segment, work, .. } = search;
         let mut lattice = Lattice::build(&work.search, tuning.lattice_beam);
-        recogniser.put_back(work);
+        drop(work);
         let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
         lattice.reweight(searched_with, (tuning.lattice_lm_weight, tuning.lattice_word_penalty));
         let best: Vec<WordId> = lattice.best_path().iter().filter_map(|arc| arc.word).collect();
         let slots = consensus(&lattice, if tuning.minimum_bayes_risk { tuning.posterior_scale } else { 1.0 }, &best);
-        let best = self.best_alternative(segment, &slots);
+        let best = self.best_alternative(&segment, &slots);
         if best.words.is_empty() {
             return None;
         }
-        let alternatives = self.alternatives(segment, &lattice, best);
+        let alternatives = self.alternatives(&segment, &lattice, best);
         let first = &alternatives[0];
         let (start, end) = (first.words[0].start, first.words[first.words.len() - 1].end);
-        let slots = if self.options.confusion_network { self.slots(segment, &slots) } else { Vec::new() };
-        let keywords = self.keywords(segment, &lattice);
-        Some(Utterance { start, end, alternatives, slots, keywords, ended_by: segment.ended_by })
+        let slots = if self.options.confusion_network { self.slots(&segment, &slots) } else { Vec::new() };
+        let keywords = self.keywords(&segment, &lattice);
+        Some(Utterance { start, end, alternatives, slots, keywords, ended_by })
     }
 
-    /// Features with the mean of the utterance's speech, senone scores, search.
-    fn search(&self, segment: &Segment<'_>, work: &mut WorkSpace) {
-        let spoken: Vec<[f32; 13]> = segment
-            .cepstra
-            .iter()
-            .zip(segment.speech)
-            .filter(|(_, speech)| **speech)
-            .map(|(frame, _)| *frame)
-            .collect();
-        let mean = cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { segment.cepstra });
-        let features = features(segment.cepstra, &mean);
-        work.run(&self.recogniser, &features);
-    }
-
-    fn seconds(&self, segment: &Segment<'_>, frame: f64) -> f64 {
+    fn seconds(&self, segment: &Segment, frame: f64) -> f64 {
         segment.start + frame * self.frame_seconds
     }
 
@@ -117,7 +143,7 @@ impl UtteranceDecoder {
     }
 
     /// The reading of the confusion network: the likeliest word of each slot.
-    fn best_alternative(&self, segment: &Segment<'_>, slots: &[ConsensusSlot]) -> Alternative {
+    fn best_alternative(&self, segment: &Segment, slots: &[ConsensusSlot]) -> Alternative {
         let mut words: Vec<Word> = Vec::new();
         for slot in slots {
             let Some((word, posterior)) = slot.best() else { continue };
@@ -132,7 +158,7 @@ impl UtteranceDecoder {
         Alternative { words, confidence }
     }
 
-    fn alternatives(&self, segment: &Segment<'_>, lattice: &Lattice, best: Alternative) -> Vec<Alternative> {
+    fn alternatives(&self, segment: &Segment, lattice: &Lattice, best: Alternative) -> Vec<Alternative> {
         let mut alternatives = vec![best];
         if self.options.max_alternatives > 1 {
             let best = alternatives[0].text();
@@ -156,7 +182,7 @@ impl UtteranceDecoder {
         alternatives
     }
 
-    fn slots(&self, segment: &Segment<'_>, slots: &[ConsensusSlot]) -> Vec<Slot> {
+    fn slots(&self, segment: &Segment, slots: &[ConsensusSlot]) -> Vec<Slot> {
         let spoken = slots.iter().filter(|slot| slot.words.iter().any(|(word, _)| word.is_some()));
         spoken
             .map(|slot| Slot {
@@ -176,7 +202,7 @@ impl UtteranceDecoder {
             .collect()
     }
 
-    fn keywords(&self, segment: &Segment<'_>, lattice: &Lattice) -> Vec<KeywordHit> {
+    fn keywords(&self, segment: &Segment, lattice: &Lattice) -> Vec<KeywordHit> {
         let (Some(threshold), false) = (self.options.keywords_threshold, self.keywords.is_empty()) else {
             return Vec::new();
         };
@@ -194,52 +220,6 @@ impl UtteranceDecoder {
             }));
         }
         hits
-    }
-}
-
-/// What decoding an utterance needs beside the model: a few megabytes, lent to a session while it decodes.
-pub struct WorkSpace {
-    search: Search,
-    ahead: PhoneLookAhead,
-    scorer: Scorer,
-    scores: Vec<f32>,
-}
-
-impl WorkSpace {
-    /// Work space for a recogniser.
-    pub fn new(recogniser: &Recogniser) -> Self {
-        let config = recogniser.tuning().search.clone();
-        let ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
-        let search = Search::new(recogniser.graph().clone(), config);
-        WorkSpace { search, ahead, scorer: recogniser.acoustic().scorer(), scores: Vec::new() }
-    }
-
-    /// Scores features block by block and searches them, as far behind as the look-ahead needs.
-    fn run(&mut self, recogniser: &Recogniser, features: &[[f32; 39]]) {
-        let senones = recogniser.acoustic().senone_count();
-        let WorkSpace { search, ahead, scorer, scores } = self;
-        search.reset();
-        ahead.reset();
-        scores.clear();
-        let mut left = features.len();
-        for block in features.chunks(BLOCK) {
-            let known = scores.len();
-            scorer.score(block, scores);
-            for frame in scores[known..].chunks_exact_mut(senones) {
-                // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
-                let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                frame.iter_mut().for_each(|score| *score -= best);
-                ahead.push(frame);
-            }
-            left -= block.len();
-            let mut searched = 0;
-            while ahead.pending() > if left == 0 { 0 } else { ahead.window() } {
-                let frame = &scores[searched * senones..(searched + 1) * senones];
-                search.push(frame, ahead.pass());
-                searched += 1;
-            }
-            scores.drain(..searched * senones);
-        }
     }
 }
 

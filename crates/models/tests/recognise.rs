@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use dictum_decoder::result::Utterance;
+use dictum_decoder::result::{Interim, Utterance};
 use dictum_models::package::{DEBIAN_DIRECTORY, Package};
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
 
@@ -90,6 +90,7 @@ fn everything() -> Options {
         confusion_network: true,
         keywords: vec!["the".to_owned(), "no such words".to_owned()],
         keywords_threshold: Some(0.01),
+        interim_results: true,
         ..Options::default()
     }
 }
@@ -103,6 +104,37 @@ fn a_chunked_stream_equals_a_whole_one() {
     assert_eq!(utterances(&whole).len(), 2, "a pause of 1.5 s parts two utterances: {whole:?}");
     for chunk in [1, 160, 1_000, 16_384] {
         assert_eq!(recognise(&recogniser, everything(), &samples, chunk), whole, "chunks of {chunk} samples");
+    }
+}
+
+/// WS-R9, WS-R10: there is an interim result before each final one, mostly long before; and asking for them changes nothing
+/// in the final ones.
+#[test]
+fn interim_results_come_before_final_ones() {
+    let name = "interim_results_come_before_final_ones";
+    let (Some(recogniser), Some(samples)) = (recogniser(name), speech(name)) else { return };
+    let with = recognise(&recogniser, Options { interim_results: true, ..Options::default() }, &samples, 800);
+    let without = recognise(&recogniser, Options::default(), &samples, samples.len());
+    assert_eq!(utterances(&with), utterances(&without));
+    let mut interims: Vec<&Interim> = Vec::new();
+    for event in &with {
+        match event {
+            Event::SpeechBegin { .. } => assert!(interims.is_empty()),
+            Event::Interim(interim) => {
+                assert!(!interim.words.is_empty());
+                assert!(interim.words.is_sorted_by(|a, b| a.end <= b.start), "times run forward: {interim:?}");
+                interims.push(interim);
+            }
+            Event::Utterance(utterance) => {
+                assert!(interims.len() >= 3, "{} interim results", interims.len());
+                let first = &interims[0].words[0];
+                assert!((utterance.start - 0.5..utterance.end).contains(&first.start), "{first:?}");
+                let told: Vec<&str> = interims.last().unwrap().words.iter().map(|word| word.text.as_str()).collect();
+                let heard = utterance.alternatives[0].text();
+                assert!(heard.split(' ').any(|word| told.contains(&word)), "nothing in common: {told:?} and {heard}");
+                interims.clear();
+            }
+        }
     }
 }
 

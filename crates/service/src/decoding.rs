@@ -12,21 +12,30 @@ use crate::error::SessionError;
 use crate::metrics::Meter;
 use crate::session::{MINIMUM_BYTES, SessionRequest, Summary, Update};
 
-/// Most audio given to the recogniser in one turn, seconds. Short enough for many live sessions to share a thread without
-/// anybody hearing of it, long enough for the acoustic model to stay in the cache while frames are scored.
+/// How long a turn takes before others have theirs.
+const TURN: Duration = Duration::from_millis(20);
+
+/// Most audio given to the recogniser at once, seconds.
 const SLICE: f64 = 0.5;
 
 /// Most bytes given to the decoder at once. Some formats make minutes of audio of a kilobyte: what that much can become
 /// still fits into memory.
 const BITE: usize = 1024;
 
-/// Most such bites in one turn, for formats with much in them that is not audio.
-const BITES: usize = 64;
+/// How long somebody who watches words appear does not notice waiting, and how long somebody who sent a recording.
+const LIVE_PATIENCE: Duration = Duration::from_millis(100);
+const UPLOAD_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The recogniser as a session uses it.
 pub(crate) trait Recognition: Send {
-    fn push(&mut self, samples: &[f32]) -> Vec<Event>;
-    fn finish(&mut self) -> Vec<Event>;
+    /// Takes in samples.
+    fn hear(&mut self, samples: &[f32]);
+    /// The audio is complete.
+    fn end(&mut self);
+    /// Does some milliseconds of work and says whether there may be more to do.
+    fn advance(&mut self, events: &mut Vec<Event>) -> bool;
+    /// Whether a final result is being worked on that somebody waits for.
+    fn is_concluding(&self) -> bool;
     /// Seconds judged to be speech so far.
     fn speech(&self) -> f64;
     /// Seconds of the audio since speech was last heard.
@@ -34,12 +43,20 @@ pub(crate) trait Recognition: Send {
 }
 
 impl Recognition for Session {
-    fn push(&mut self, samples: &[f32]) -> Vec<Event> {
-        Session::push(self, samples)
+    fn hear(&mut self, samples: &[f32]) {
+        Session::hear(self, samples);
     }
 
-    fn finish(&mut self) -> Vec<Event> {
-        Session::finish(self)
+    fn end(&mut self) {
+        Session::end(self);
+    }
+
+    fn advance(&mut self, events: &mut Vec<Event>) -> bool {
+        Session::advance(self, events)
+    }
+
+    fn is_concluding(&self) -> bool {
+        Session::is_concluding(self)
     }
 
     fn speech(&self) -> f64 {
@@ -65,13 +82,14 @@ pub(crate) enum Input {
 }
 
 /// Where a turn has left the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// There may be more to do.
-    Busy(Vec<Update>),
+    Busy,
     /// Everything that came has been recognised.
     Idle,
-    /// The last update is among these.
-    Finished(Vec<Update>),
+    /// The last update has been made.
+    Finished,
 }
 
 /// A session in the hands of a decoding thread.
@@ -81,10 +99,18 @@ pub(crate) struct Decoding {
     decoder: Option<Decoder>,
     /// Sampling rate of the recording, Hz, once the decoder has found it out.
     source_rate: Arc<OnceLock<u32>>,
-    recognition: Option<(Band, Box<dyn Recognition>)>,
+    /// What the recording is heard in; a guess until its sampling rate is known.
+    band: Band,
+    recognition: Option<Box<dyn Recognition>>,
     /// Decoded samples, of which those before `recognised` are done with.
     samples: Vec<f32>,
     recognised: usize,
+    /// Whether the recogniser may have more to do with what it has heard.
+    working: bool,
+    /// Whether it knows that it has heard everything.
+    ended: bool,
+    events: Vec<Event>,
+    live: bool,
     received: u64,
     /// The first bytes, until there are enough of them to be a recording.
     held: Vec<u8>,
@@ -100,8 +126,10 @@ impl Decoding {
     /// A session of the request's model.
     pub(crate) fn new(request: SessionRequest) -> Decoding {
         let SessionRequest { model, recogniser, content_type, options, inactivity_timeout, audio_metrics } = request;
+        let live = options.interim_results;
         let begin: Begin = Box::new(move |band| Box::new(Recogniser::session(&recogniser, band, options)));
-        Self::with(model, &content_type, begin, inactivity_timeout, audio_metrics)
+        let decoding = Self::with(model, &content_type, begin, inactivity_timeout, audio_metrics);
+        Decoding { live, ..decoding }
     }
 
     pub(crate) fn with(
@@ -125,9 +153,14 @@ impl Decoding {
             begin: Some(begin),
             decoder: Some(decoder),
             source_rate,
+            band: Band::Broadband,
             recognition: None,
             samples: Vec::new(),
             recognised: 0,
+            working: false,
+            ended: false,
+            events: Vec::new(),
+            live: false,
             received: 0,
             held: Vec::new(),
             samples_heard: 0,
@@ -141,46 +174,53 @@ impl Decoding {
     /// Audio decoded so far, seconds.
     pub(crate) fn audio_seconds(&self) -> f64 {
         let decoded = self.samples_heard + (self.samples.len() - self.recognised) as u64;
-        decoded as f64 / f64::from(self.band().sample_rate())
+        decoded as f64 / f64::from(self.band.sample_rate())
     }
 
-    fn band(&self) -> Band {
-        self.recognition.as_ref().map_or(Band::Broadband, |(band, _)| *band)
+    /// For how long the next turn may be put off.
+    pub(crate) fn patience(&self) -> Duration {
+        match &self.recognition {
+            _ if !self.live => UPLOAD_PATIENCE,
+            Some(recognition) if recognition.is_concluding() => Duration::ZERO,
+            _ => LIVE_PATIENCE,
+        }
     }
 
-    /// Does one turn's work: decodes until there is a slice of audio, and recognises that. `input` gives at most so many bytes.
-    pub(crate) fn step(&mut self, mut input: impl FnMut(usize) -> Input) -> Result<Step, SessionError> {
+    /// Does one turn's work: recognises what has been heard, hears what has been decoded, decodes what has come. `input` gives
+    /// at most so many bytes.
+    pub(crate) fn step(
+        &mut self,
+        mut input: impl FnMut(usize) -> Input,
+        updates: &mut Vec<Update>,
+    ) -> Result<Step, SessionError> {
         let began = Instant::now();
-        let mut found_nothing = false;
-        for _ in 0..BITES {
-            if self.decoder.is_none() || self.samples.len() - self.recognised >= self.slice() {
-                break;
-            }
-            match input(BITE) {
-                Input::Bytes(bytes) => self.decode(&bytes)?,
-                Input::End => self.decode_rest()?,
-                Input::Nothing => {
-                    found_nothing = true;
-                    break;
+        let step = loop {
+            if self.working {
+                self.recognise(updates)?;
+            } else if self.recognised < self.samples.len() {
+                self.hear();
+            } else if self.decoder.is_some() {
+                match input(BITE) {
+                    Input::Bytes(bytes) => self.decode(&bytes)?,
+                    Input::End => self.decode_rest()?,
+                    Input::Nothing => break Step::Idle,
                 }
+            } else if !self.ended {
+                self.end();
+            } else {
+                updates.push(self.conclude(began));
+                break Step::Finished;
             }
-        }
-        if found_nothing && self.recognised == self.samples.len() {
-            self.busy += began.elapsed();
-            return Ok(Step::Idle);
-        }
-        let mut updates = self.recognise()?;
-        // Without a decoder the recording is complete, whatever of it is left to recognise.
-        if self.decoder.is_none() && self.recognised == self.samples.len() {
-            updates.extend(self.conclude(began));
-            return Ok(Step::Finished(updates));
-        }
+            if began.elapsed() >= TURN {
+                break Step::Busy;
+            }
+        };
         self.busy += began.elapsed();
-        Ok(Step::Busy(updates))
+        Ok(step)
     }
 
     fn slice(&self) -> usize {
-        (SLICE * f64::from(self.band().sample_rate())) as usize
+        (SLICE * f64::from(self.band.sample_rate())) as usize
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
@@ -215,7 +255,8 @@ impl Decoding {
             let needed = self.model.info.rate();
             let band = self.model.band_for(rate).ok_or(SessionError::RateTooLow { rate, needed })?;
             if let Some(begin) = self.begin.take() {
-                self.recognition = Some((band, begin(band)));
+                self.band = band;
+                self.recognition = Some(begin(band));
                 self.meter = self.audio_metrics.then(|| Meter::new(band.sample_rate()));
             }
         }
@@ -229,51 +270,63 @@ impl Decoding {
     }
 
     /// Gives the recogniser a slice of what has been decoded.
-    fn recognise(&mut self) -> Result<Vec<Update>, SessionError> {
+    fn hear(&mut self) {
         let slice = self.slice();
-        let Some((_, recognition)) = self.recognition.as_mut() else {
+        let Some(recognition) = self.recognition.as_mut() else {
             // No decoder makes samples before it knows their rate, so there is nothing to lose here.
             self.recognised = self.samples.len();
-            return Ok(Vec::new());
+            return;
         };
         let end = self.samples.len().min(self.recognised + slice);
         let heard = &self.samples[self.recognised..end];
-        if heard.is_empty() {
-            return Ok(Vec::new());
-        }
         if let Some(meter) = self.meter.as_mut() {
             meter.push(heard);
         }
-        let updates = recognition.push(heard).into_iter().map(Update::Event).collect();
+        recognition.hear(heard);
         self.samples_heard += heard.len() as u64;
         self.recognised = end;
-        if let Some(seconds) = self.inactivity_timeout
-            && recognition.silent_for() >= seconds
-        {
-            return Err(SessionError::NoSpeech { seconds });
-        }
-        Ok(updates)
+        self.working = true;
     }
 
-    fn conclude(&mut self, began: Instant) -> Vec<Update> {
-        let audio_seconds = self.audio_seconds();
-        let mut speech_seconds = 0.0;
-        let mut updates = Vec::new();
-        if let Some((_, mut recognition)) = self.recognition.take() {
-            speech_seconds = recognition.speech();
-            updates.extend(recognition.finish().into_iter().map(Update::Event));
+    /// Tells the recogniser that it has heard everything.
+    fn end(&mut self) {
+        self.ended = true;
+        if let Some(recognition) = self.recognition.as_mut() {
+            recognition.end();
+            self.working = true;
         }
+    }
+
+    /// Lets the recogniser work a little.
+    fn recognise(&mut self, updates: &mut Vec<Update>) -> Result<(), SessionError> {
+        let Some(recognition) = self.recognition.as_mut() else {
+            self.working = false;
+            return Ok(());
+        };
+        self.working = recognition.advance(&mut self.events);
+        updates.extend(self.events.drain(..).map(Update::Event));
+        match self.inactivity_timeout {
+            Some(seconds) if !self.ended && recognition.silent_for() >= seconds => {
+                Err(SessionError::NoSpeech { seconds })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn conclude(&mut self, began: Instant) -> Update {
+        let audio_seconds = self.audio_seconds();
+        let speech_seconds = self.recognition.as_ref().map_or(0.0, |recognition| recognition.speech());
+        self.recognition = None;
         let measurements = match self.meter.take() {
             Some(meter) => Some(meter.finish(speech_seconds)),
             None => self.audio_metrics.then(|| Meter::new(self.model.info.rate()).finish(0.0)),
         };
-        updates.push(Update::Finished(Box::new(Summary {
+        Update::Finished(Box::new(Summary {
             bytes: self.received,
             audio_seconds,
             speech_seconds,
             decode_seconds: (self.busy + began.elapsed()).as_secs_f64(),
             measurements,
-        })));
-        updates
+        }))
     }
 }

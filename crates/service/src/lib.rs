@@ -38,8 +38,8 @@
 //!
 //! Who may do so is decided by [`accounts`].
 //!
-//! Sessions take turns on the pool in slices of at most half a second of audio, so a long upload does not hold up the
-//! people who speak live. Both directions are bounded: an input that is full makes [`push`](session::AudioInput::push)
+//! Sessions take turns of some twenty milliseconds on the pool, those first who watch words appear, so a long upload does not
+//! hold up the people who speak live. Both directions are bounded: an input that is full makes [`push`](session::AudioInput::push)
 //! wait, and a session whose updates nobody reads stops decoding. A session whose client went away stops at its next slice.
 #![forbid(unsafe_code)]
 

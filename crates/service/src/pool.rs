@@ -1,10 +1,13 @@
-//! The decoding threads. Jobs take turns: a job that has more to do goes to the back of the queue.
+//! The decoding threads. Jobs take turns: a job that has more to do queues again, and of the jobs in the queue the one that is
+//! due first has the next turn. A job is due when its [patience](Work::patience) runs out, so somebody who waits for words to
+//! appear is served before an upload, and an upload is never put off for longer than its patience.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -23,6 +26,10 @@ pub(crate) enum Turn {
 pub(crate) trait Work: Send + Sync {
     /// Does one turn. Never called by two threads at a time.
     fn turn(&self) -> Turn;
+    /// For how long the next turn may be put off in favour of others.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
     /// The turn panicked; there will be no further one unless woken.
     fn panicked(&self);
 }
@@ -48,9 +55,45 @@ impl<W: Work> Job<W> {
 
 #[derive(Default)]
 struct Queue {
-    /// Each with the time at which it came.
-    jobs: VecDeque<(Arc<Job>, Instant)>,
+    jobs: BinaryHeap<Reverse<Queued>>,
+    /// Jobs queued so far.
+    number: u64,
     stopping: bool,
+}
+
+/// A job in the queue; ordered by when it is due, then by when it came.
+struct Queued {
+    due: Instant,
+    /// When it came.
+    since: Instant,
+    number: u64,
+    job: Arc<Job>,
+}
+
+impl Queued {
+    fn rank(&self) -> (Instant, u64) {
+        (self.due, self.number)
+    }
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Queued {}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
 }
 
 #[derive(Default)]
@@ -135,7 +178,10 @@ impl Shared {
     fn enqueue(&self, job: Arc<Job>) {
         let mut queue = self.queue.lock();
         if !queue.stopping {
-            queue.jobs.push_back((job, Instant::now()));
+            queue.number += 1;
+            let (since, number) = (Instant::now(), queue.number);
+            let due = since + job.work.patience();
+            queue.jobs.push(Reverse(Queued { due, since, number, job }));
             self.filled.notify_one();
         }
     }
@@ -146,9 +192,9 @@ impl Shared {
             if queue.stopping {
                 return None;
             }
-            if let Some((job, since)) = queue.jobs.pop_front() {
-                self.telemetry.turn_begins(since.elapsed());
-                return Some(job);
+            if let Some(Reverse(queued)) = queue.jobs.pop() {
+                self.telemetry.turn_begins(queued.since.elapsed());
+                return Some(queued.job);
             }
             self.filled.wait(&mut queue);
         }
@@ -186,6 +232,7 @@ mod tests {
     struct Countdown {
         name: char,
         left: AtomicUsize,
+        patience: Duration,
         report: mpsc::Sender<char>,
     }
 
@@ -203,13 +250,21 @@ mod tests {
             Turn::Again
         }
 
+        fn patience(&self) -> Duration {
+            self.patience
+        }
+
         fn panicked(&self) {
             self.report.send('!').unwrap();
         }
     }
 
     fn countdown(name: char, from: usize, report: &mpsc::Sender<char>) -> Arc<Job<Countdown>> {
-        Job::new(Countdown { name, left: AtomicUsize::new(from), report: report.clone() })
+        patient(name, from, Duration::ZERO, report)
+    }
+
+    fn patient(name: char, from: usize, patience: Duration, report: &mpsc::Sender<char>) -> Arc<Job<Countdown>> {
+        Job::new(Countdown { name, left: AtomicUsize::new(from), patience, report: report.clone() })
     }
 
     /// Holds the only thread until told to go on, so that a test can fill the queue behind it.
@@ -236,6 +291,29 @@ mod tests {
         open.send(()).unwrap();
         let order: String = reports.iter().take(9).collect();
         assert_eq!(order, "lslslslll");
+    }
+
+    #[test]
+    fn the_patient_wait_for_the_others_but_not_for_ever() {
+        let pool = Pool::new(1, Arc::default());
+        let (open, gate) = mpsc::channel();
+        let (report, reports) = mpsc::channel();
+        pool.handle().wake(&Job::new(Gate(Mutex::new(gate))));
+        pool.handle().wake(&patient('a', 2, Duration::from_secs(1_800), &report));
+        pool.handle().wake(&patient('b', 2, Duration::from_secs(3_600), &report));
+        pool.handle().wake(&countdown('s', 3, &report));
+        open.send(()).unwrap();
+        let order: String = reports.iter().take(7).collect();
+        assert_eq!(order, "sssaabb");
+        // Due before the other came.
+        let (open, gate) = mpsc::channel();
+        pool.handle().wake(&Job::new(Gate(Mutex::new(gate))));
+        pool.handle().wake(&patient('a', 1, Duration::from_millis(1), &report));
+        std::thread::sleep(Duration::from_millis(5));
+        pool.handle().wake(&countdown('s', 1, &report));
+        open.send(()).unwrap();
+        let order: String = reports.iter().take(2).collect();
+        assert_eq!(order, "as");
     }
 
     #[test]

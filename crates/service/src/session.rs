@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -120,6 +121,8 @@ pub(crate) struct Task {
     /// neither its recogniser nor its permit while the client reads the rest of the updates.
     decoding: Mutex<Option<(Decoding, Arc<OwnedSemaphorePermit>)>>,
     telemetry: Arc<Telemetry>,
+    /// Milliseconds for which the next turn may be put off.
+    patience: AtomicU64,
 }
 
 impl Task {
@@ -147,41 +150,39 @@ impl Work for Task {
             return Turn::Wait; // reading an update wakes the job
         }
         let decoded = decoding.audio_seconds();
-        let step = decoding.step(|most| self.pipe.lock().next_input(most));
+        let mut updates = Vec::new();
+        let step = decoding.step(|most| self.pipe.lock().next_input(most), &mut updates);
         self.room.notify_one();
+        self.patience.store(decoding.patience().as_millis() as u64, Ordering::Relaxed);
         self.telemetry.decoded(decoding.audio_seconds() - decoded);
-        match step {
-            Ok(Step::Busy(updates)) => {
-                let mut pipe = self.pipe.lock();
-                pipe.audio_seconds = decoding.audio_seconds();
-                if !updates.is_empty() {
-                    pipe.outbox.extend(updates.into_iter().map(Ok));
-                    self.news.notify_one();
-                }
-                Turn::Again
-            }
+        let mut pipe = self.pipe.lock();
+        if let Ok(Step::Finished) = step {
+            self.telemetry.finished(&updates, pipe.complete.map(|at| at.elapsed()));
+        }
+        if !updates.is_empty() {
+            pipe.outbox.extend(updates.into_iter().map(Ok));
+            self.news.notify_one();
+        }
+        pipe.audio_seconds = decoding.audio_seconds();
+        let last = match step {
+            Ok(Step::Busy) => return Turn::Again,
             Ok(Step::Idle) => {
-                let mut pipe = self.pipe.lock();
-                pipe.audio_seconds = decoding.audio_seconds();
                 if pipe.inbox.is_empty() {
                     pipe.behind_since = None;
                 }
-                Turn::Wait
+                return Turn::Wait;
             }
-            Ok(Step::Finished(updates)) => {
-                *held = None;
-                let complete = self.pipe.lock().complete;
-                self.telemetry.finished(&updates, complete.map(|at| at.elapsed()));
-                self.pipe.lock().outbox.extend(updates.into_iter().map(Ok));
-                self.close(None);
-                Turn::Wait
-            }
-            Err(error) => {
-                *held = None;
-                self.close(Some(error));
-                Turn::Wait
-            }
-        }
+            Ok(Step::Finished) => None,
+            Err(error) => Some(error),
+        };
+        drop(pipe);
+        *held = None;
+        self.close(last);
+        Turn::Wait
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience.load(Ordering::Relaxed))
     }
 
     fn panicked(&self) {
@@ -210,6 +211,7 @@ pub(crate) fn start_decoding(
         pipe: Mutex::default(),
         room: Notify::new(),
         news: Notify::new(),
+        patience: AtomicU64::new(decoding.patience().as_millis() as u64),
         decoding: Mutex::new(Some((decoding, permit))),
         telemetry: Arc::clone(pool.telemetry()),
     });

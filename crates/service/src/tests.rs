@@ -26,6 +26,7 @@ struct Loudness {
     loud: u64,
     quiet_since: u64,
     was_loud: bool,
+    events: Vec<Event>,
     /// Waits for a word before each slice.
     gate: Option<mpsc::Receiver<()>>,
     /// Counts the samples for a test to see.
@@ -35,12 +36,11 @@ struct Loudness {
 }
 
 impl Recognition for Loudness {
-    fn push(&mut self, samples: &[f32]) -> Vec<Event> {
+    fn hear(&mut self, samples: &[f32]) {
         assert!(!self.panics, "a defect of the recogniser");
         if let Some(gate) = &self.gate {
             let _ = gate.recv();
         }
-        let mut events = Vec::new();
         for sample in samples {
             self.heard += 1;
             let loud = sample.abs() > 0.1;
@@ -49,16 +49,22 @@ impl Recognition for Loudness {
                 self.quiet_since = self.heard;
             }
             if loud && !self.was_loud {
-                events.push(Event::SpeechBegin { at: (self.heard - 1) as f64 / self.rate });
+                self.events.push(Event::SpeechBegin { at: (self.heard - 1) as f64 / self.rate });
             }
             self.was_loud = loud;
         }
         self.counter.fetch_add(samples.len() as u64, Ordering::SeqCst);
-        events
     }
 
-    fn finish(&mut self) -> Vec<Event> {
-        Vec::new()
+    fn end(&mut self) {}
+
+    fn advance(&mut self, events: &mut Vec<Event>) -> bool {
+        events.append(&mut self.events);
+        false
+    }
+
+    fn is_concluding(&self) -> bool {
+        false
     }
 
     fn speech(&self) -> f64 {

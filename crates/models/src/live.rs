@@ -1,0 +1,132 @@
+//! Interim results: a second, quick search that runs while an utterance lasts.
+//!
+//! It differs from the search of the final result in two things. The mean of the utterance is not known yet, so it begins with
+//! that of what the session heard before (or the model's own for the first utterance) and follows the speech; and its beams
+//! are narrow, for every second of live audio is searched twice.
+
+use std::sync::Arc;
+
+use dictum_acoustic::{FEATURE_CONTEXT, features_of};
+use dictum_decoder::result::{Interim, Word};
+use dictum_language::{LanguageModel, WordId};
+
+use crate::recogniser::Recogniser;
+use crate::segmenter::OpenUtterance;
+use crate::work_space::{Lent, Purpose};
+
+/// Frames taken at a time: after each the text may change.
+const BLOCK: usize = 10;
+
+/// Frames of speech that are waited for before the search begins, for the mean's sake. The first word is not over yet.
+const FIRST: usize = 30;
+
+/// Blocks in a row that must agree on a word before it is told: readers mind words that are taken back more than they mind
+/// a tenth of a second.
+const AGREEING: usize = 3;
+
+/// The same as long as nothing is told: that anything appears at all matters more.
+const AGREEING_AT_FIRST: usize = 2;
+
+/// The interim search of one utterance.
+pub struct Live {
+    work: Lent,
+    mean: RunningMean,
+    /// Frames that have been searched.
+    done: usize,
+    /// Frames of which the mean knows.
+    averaged: usize,
+    /// The words after each of the last blocks, the newest first.
+    recent: [Vec<WordId>; AGREEING - 1],
+    /// The words last told.
+    told: Vec<WordId>,
+    frame_seconds: f64,
+}
+
+impl Live {
+    /// A search for an utterance that has just begun. `mean` is what the session heard before.
+    pub fn new(recogniser: &Arc<Recogniser>, mean: RunningMean) -> Live {
+        let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
+        let work = Recogniser::work_space(recogniser, Purpose::Interim);
+        Live { work, mean, done: 0, averaged: 0, recent: Default::default(), told: Vec::new(), frame_seconds }
+    }
+
+    /// Takes the next block of frames, if it is complete: `None` if not, else whether the text changed, and to what.
+    pub fn advance(&mut self, recogniser: &Recogniser, open: &OpenUtterance<'_>) -> Option<Option<Interim>> {
+        let cepstra = open.cepstra();
+        while self.averaged < cepstra.len() {
+            if open.is_speech(self.averaged) {
+                self.mean.add(&cepstra[self.averaged]);
+            }
+            self.averaged += 1;
+        }
+        let end = self.done + BLOCK;
+        let known = cepstra.len().saturating_sub(FEATURE_CONTEXT);
+        if known < end || known < FIRST {
+            return None;
+        }
+        let features = features_of(cepstra, self.done..end, &self.mean.mean());
+        self.work.push(&features, false);
+        self.done = end;
+        Some(self.changed(recogniser, open.start()))
+    }
+
+    fn changed(&mut self, recogniser: &Recogniser, start: f64) -> Option<Interim> {
+        let search = &self.work.search;
+        let words = search.words_so_far();
+        let ids: Vec<WordId> = words.iter().map(|word| word.0).collect();
+        let agreeing = if self.told.is_empty() { AGREEING_AT_FIRST } else { AGREEING };
+        let settled = self.recent[..agreeing - 1].iter().map(|recent| common(&ids, recent)).min().unwrap_or(ids.len());
+        self.recent.rotate_right(1);
+        self.recent[0] = ids;
+        let settled = &self.recent[0][..settled];
+        // That a word has become uncertain is no reason to take it back; that it is another one now is.
+        if self.told.starts_with(settled) {
+            return None;
+        }
+        self.told = settled.to_vec();
+        let vocabulary = recogniser.language_model().vocabulary();
+        let seconds = |frame: u32| start + f64::from(frame) * self.frame_seconds;
+        let words = words.into_iter().take(self.told.len()).map(|(word, begin, end)| Word {
+            text: vocabulary.word(word).to_owned(),
+            start: seconds(begin),
+            end: seconds(end),
+            confidence: 0.0,
+        });
+        Some(Interim { words: words.collect() })
+    }
+
+    /// Whether anything was told.
+    pub fn has_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+}
+
+/// Length of the beginning that two readings have in common.
+fn common(a: &[WordId], b: &[WordId]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// A cepstral mean that begins somewhere and follows what it is given.
+#[derive(Debug, Clone)]
+pub struct RunningMean {
+    sums: [f64; 13],
+    weight: f64,
+}
+
+impl RunningMean {
+    /// Begins with a mean that counts as much as so many frames.
+    pub fn new(mean: &[f32; 13], frames: f64) -> RunningMean {
+        RunningMean { sums: mean.map(|value| f64::from(value) * frames), weight: frames }
+    }
+
+    fn add(&mut self, frame: &[f32; 13]) {
+        for (sum, &value) in self.sums.iter_mut().zip(frame) {
+            *sum += f64::from(value);
+        }
+        self.weight += 1.0;
+    }
+
+    fn mean(&self) -> [f32; 13] {
+        self.sums.map(|sum| (sum / self.weight) as f32)
+    }
+}

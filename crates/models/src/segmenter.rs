@@ -1,0 +1,205 @@
+//! Where the utterances of a stream begin and end, and the cepstra they consist of.
+
+use dictum_acoustic::{FrontEnd, FrontEndConfig};
+use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
+
+use crate::recogniser::{Band, Options};
+use crate::utterance::Segment;
+
+/// What the segmenter reports.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cut {
+    /// Speech began, at this many seconds.
+    Begin {
+        /// Seconds from the first sample.
+        at: f64,
+    },
+    /// The open utterance has been silent for so long that it probably ends: [`Segmenter::candidate`] is what it would be.
+    Pause,
+    /// The open utterance ended.
+    End {
+        /// What it consists of.
+        span: Span,
+        /// Whether it was cut for its length instead of by a pause.
+        too_long: bool,
+    },
+}
+
+/// A range of frames of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    first: u64,
+    end: u64,
+}
+
+/// The frames so far of an utterance that is open.
+pub struct OpenUtterance<'a> {
+    segmenter: &'a Segmenter,
+    first: u64,
+}
+
+impl OpenUtterance<'_> {
+    /// Their cepstra.
+    pub fn cepstra(&self) -> &[[f32; 13]] {
+        &self.segmenter.cepstra[(self.first - self.segmenter.cepstra_from) as usize..]
+    }
+
+    /// Whether a frame, counted from the first, holds speech.
+    pub fn is_speech(&self, frame: usize) -> bool {
+        self.segmenter.is_speech(self.first + frame as u64)
+    }
+
+    /// When the first began, seconds from the start of the stream.
+    pub fn start(&self) -> f64 {
+        self.first as f64 / self.segmenter.frame_rate
+    }
+}
+
+/// The front end and the speech detector, side by side over one stream of samples.
+pub struct Segmenter {
+    front_end: FrontEnd,
+    detector: SpeechDetector,
+    endpointer: Endpointer,
+    /// Cepstra that an utterance may still need; the first has the number `cepstra_from`.
+    cepstra: Vec<[f32; 13]>,
+    cepstra_from: u64,
+    /// Whether each detector frame held speech; the first has the number `speech_from`.
+    speech: Vec<bool>,
+    speech_from: u64,
+    /// First detector frame of the utterance that is open.
+    began: Option<u64>,
+    activities: Vec<Activity>,
+    samples: u64,
+    speech_frames: u64,
+    rate: u32,
+    frame_rate: f64,
+}
+
+impl Segmenter {
+    /// A segmenter at the beginning of a stream.
+    pub fn new(front_end: &FrontEndConfig, band: Band, options: &Options) -> Segmenter {
+        let endpoint = EndpointConfig {
+            end_silence: options.end_of_phrase_silence_time,
+            sensitivity: options.speech_detector_sensitivity,
+            suppression: options.background_audio_suppression,
+            longest: options.longest_utterance,
+            ..EndpointConfig::default()
+        };
+        Segmenter {
+            front_end: FrontEnd::new(front_end),
+            frame_rate: front_end.frame_rate(),
+            detector: SpeechDetector::new(band.sample_rate()),
+            endpointer: Endpointer::new(endpoint),
+            cepstra: Vec::new(),
+            cepstra_from: 0,
+            speech: Vec::new(),
+            speech_from: 0,
+            began: None,
+            activities: Vec::new(),
+            samples: 0,
+            speech_frames: 0,
+            rate: band.sample_rate(),
+        }
+    }
+
+    /// Takes samples and reports what they began or ended. A segment must be taken before more samples are pushed.
+    pub fn push(&mut self, samples: &[f32], cuts: &mut Vec<Cut>) {
+        self.forget();
+        self.samples += samples.len() as u64;
+        self.front_end.push(samples, &mut self.cepstra);
+        self.activities.clear();
+        self.detector.push(samples, &mut self.activities);
+        for index in 0..self.activities.len() {
+            let (speech, boundary) = self.endpointer.push(self.activities[index]);
+            self.speech.push(speech);
+            self.speech_frames += u64::from(speech);
+            match boundary {
+                Some(boundary) => cuts.extend(self.cross(boundary)),
+                None if self.endpointer.pauses() => cuts.push(Cut::Pause),
+                None => {}
+            }
+        }
+    }
+
+    /// Ends the stream and reports the end of an utterance that was open.
+    pub fn finish(&mut self) -> Option<Cut> {
+        self.front_end.finish(&mut self.cepstra);
+        let boundary = self.endpointer.finish()?;
+        self.cross(boundary)
+    }
+
+    fn cross(&mut self, boundary: Boundary) -> Option<Cut> {
+        match boundary {
+            Boundary::Begin { from, at } => {
+                self.began = Some(from);
+                Some(Cut::Begin { at: at as f64 * FRAME_SECONDS })
+            }
+            Boundary::End { to, too_long } => {
+                let began = self.began.take()?;
+                Some(Cut::End { span: self.span(began, to), too_long })
+            }
+        }
+    }
+
+    /// What the open utterance consists of if it ends with this pause.
+    pub fn candidate(&self) -> Option<Span> {
+        Some(self.span(self.began?, self.endpointer.end_if_silent()))
+    }
+
+    fn span(&self, began: u64, to: u64) -> Span {
+        let first = self.frame_of(began).max(self.cepstra_from);
+        let known = self.cepstra_from + self.cepstra.len() as u64;
+        Span { first, end: self.frame_of(to).min(known).max(first) }
+    }
+
+    /// Copies the frames of an utterance.
+    pub fn segment(&self, span: Span) -> Segment {
+        let at = |frame: u64| (frame - self.cepstra_from) as usize;
+        Segment {
+            cepstra: self.cepstra[at(span.first)..at(span.end)].to_vec(),
+            speech: (span.first..span.end).map(|frame| self.is_speech(frame)).collect(),
+            start: span.first as f64 / self.frame_rate,
+        }
+    }
+
+    /// The utterance that is open, as far as it is known.
+    pub fn open(&self) -> Option<OpenUtterance<'_>> {
+        let first = self.frame_of(self.began?).max(self.cepstra_from);
+        Some(OpenUtterance { segmenter: self, first })
+    }
+
+    /// Seconds of audio pushed, and of it seconds judged to be speech so far.
+    pub fn heard(&self) -> (f64, f64) {
+        (self.samples as f64 / f64::from(self.rate), self.speech_frames as f64 * FRAME_SECONDS)
+    }
+
+    /// Seconds since speech was last heard.
+    pub fn silent_for(&self) -> f64 {
+        self.endpointer.silent_for()
+    }
+
+    /// Number of the cepstral frame at the beginning of a detector frame.
+    fn frame_of(&self, detector_frame: u64) -> u64 {
+        (detector_frame as f64 * FRAME_SECONDS * self.frame_rate).round() as u64
+    }
+
+    fn is_speech(&self, frame: u64) -> bool {
+        let at = (frame as f64 / self.frame_rate / FRAME_SECONDS) as u64;
+        at.checked_sub(self.speech_from).and_then(|index| self.speech.get(index as usize)).copied().unwrap_or(false)
+    }
+
+    /// Drops what no coming utterance can take in.
+    fn forget(&mut self) {
+        let needed = self.endpointer.needed_from();
+        let (cepstra, speech) = (self.frame_of(needed), needed);
+        let dropped = (cepstra.saturating_sub(self.cepstra_from) as usize).min(self.cepstra.len());
+        // Moving what stays costs more than keeping it, until there is much to drop.
+        if dropped >= 1024 {
+            self.cepstra.drain(..dropped);
+            self.cepstra_from += dropped as u64;
+            let dropped = (speech.saturating_sub(self.speech_from) as usize).min(self.speech.len());
+            self.speech.drain(..dropped);
+            self.speech_from += dropped as u64;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What searching an utterance needs beside the model: a few megabytes, lent to a session while it searches.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use dictum_acoustic::Scorer;
+use dictum_decoder::phone_look_ahead::PhoneLookAhead;
+use dictum_decoder::search::{Search, Statistics};
+use parking_lot::Mutex;
+
+use crate::recogniser::Recogniser;
+
+/// What a search is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A final result, with the beams of the tuning.
+    Final,
+    /// Interim results, with narrow beams.
+    Interim,
+}
+
+/// Work spaces that nobody uses at the moment. There are as many as utterances are searched at the same time, which are
+/// fewer than sessions.
+#[derive(Default)]
+pub struct Idle {
+    finals: Mutex<Vec<WorkSpace>>,
+    interims: Mutex<Vec<WorkSpace>>,
+}
+
+impl Idle {
+    fn of(&self, purpose: Purpose) -> &Mutex<Vec<WorkSpace>> {
+        match purpose {
+            Purpose::Final => &self.finals,
+            Purpose::Interim => &self.interims,
+        }
+    }
+}
+
+/// A work space on loan, at the beginning of an utterance; dropping it gives it back.
+pub struct Lent {
+    work: Option<WorkSpace>,
+    purpose: Purpose,
+    recogniser: Arc<Recogniser>,
+}
+
+impl Lent {
+    pub(crate) fn new(recogniser: &Arc<Recogniser>, purpose: Purpose) -> Lent {
+        let idle = recogniser.idle().of(purpose).lock().pop();
+        let mut work = idle.unwrap_or_else(|| WorkSpace::new(recogniser, purpose));
+        work.reset();
+        Lent { work: Some(work), purpose, recogniser: Arc::clone(recogniser) }
+    }
+}
+
+impl Deref for Lent {
+    type Target = WorkSpace;
+    fn deref(&self) -> &WorkSpace {
+        self.work.as_ref().expect("held until dropped")
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut WorkSpace {
+        self.work.as_mut().expect("held until dropped")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // One in which a search panicked may be in any state, so it is not used again.
+        if let Some(work) = self.work.take()
+            && !std::thread::panicking()
+        {
+            self.recogniser.idle().of(self.purpose).lock().push(work);
+        }
+    }
+}
+
+/// Scorer, look-ahead and search of one utterance.
+pub struct WorkSpace {
+    /// The search, some frames behind what was pushed.
+    pub search: Search,
+    ahead: PhoneLookAhead,
+    scorer: Scorer,
+    /// Scores of frames that were pushed and not yet searched.
+    scores: Vec<f32>,
+    before: Statistics,
+}
+
+impl WorkSpace {
+    fn new(recogniser: &Recogniser, purpose: Purpose) -> Self {
+        let config = match purpose {
+            Purpose::Final => recogniser.tuning().search.clone(),
+            Purpose::Interim => recogniser.tuning().interim.clone(),
+        };
+        let ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
+        let search = Search::new(recogniser.graph().clone(), config);
+        let before = search.statistics();
+        WorkSpace { search, ahead, scorer: recogniser.acoustic().scorer(), scores: Vec::new(), before }
+    }
+
+    fn reset(&mut self) {
+        self.search.reset();
+        self.ahead.reset();
+        self.scores.clear();
+        self.before = self.search.statistics();
+    }
+
+    /// Work done in this utterance.
+    pub fn statistics(&self) -> Statistics {
+        self.search.statistics() - self.before
+    }
+
+    /// Scores feature vectors and searches them, as far behind as the look-ahead needs, or all of them if they are the `last`.
+    pub fn push(&mut self, features: &[[f32; 39]], last: bool) {
+        let WorkSpace { search, ahead, scorer, scores, .. } = self;
+        let senones = scorer.senone_count();
+        let known = scores.len();
+        scorer.score(features, scores);
+        for frame in scores[known..].chunks_exact_mut(senones) {
+            // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
+            let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            frame.iter_mut().for_each(|score| *score -= best);
+            ahead.push(frame);
+        }
+        let mut searched = 0;
+        while ahead.pending() > if last { 0 } else { ahead.window() } {
+            let frame = &scores[searched * senones..(searched + 1) * senones];
+            search.push(frame, ahead.pass());
+            searched += 1;
+        }
+        scores.drain(..searched * senones);
+    }
+}
