@@ -13,6 +13,19 @@ pub struct WatsonConfig {
     pub max_audio_bytes: u64,
     /// How often an answer that takes long gets a space, so that clients do not give up on it.
     pub keep_alive: Duration,
+    /// Who may see `GET /metrics` among the other routes.
+    pub metrics: MetricsFor,
+}
+
+/// Who may see the figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFor {
+    /// Clients on the same machine, unless a proxy says that they are somebody else's.
+    Loopback,
+    /// Every client.
+    Everybody,
+    /// No client.
+    Nobody,
 }
 
 impl Default for WatsonConfig {
@@ -22,6 +35,7 @@ impl Default for WatsonConfig {
             base_paths: Vec::new(),
             max_audio_bytes: 100 * 1024 * 1024,
             keep_alive: Duration::from_secs(20),
+            metrics: MetricsFor::Loopback,
         }
     }
 }

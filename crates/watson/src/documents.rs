@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use dictum_decoder::result::{Alternative, EndOfUtterance, Utterance, Word};
 use dictum_models::ModelEntry;
 use dictum_service::metrics::{AudioMetrics as Measured, Bin};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::parameters::plan::Show;
 
 /// `SpeechRecognitionResults`: the answer to a request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpeechRecognitionResults {
     /// One per utterance.
     pub results: Vec<SpeechRecognitionResult>,
@@ -28,14 +29,14 @@ pub struct SpeechRecognitionResults {
 }
 
 /// When speech began.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpeechBeginEvent {
     /// Seconds from the start of the audio.
     pub begin: f64,
 }
 
 /// `SpeechRecognitionResult`: one utterance.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpeechRecognitionResult {
     /// Whether this is the last word about the utterance.
     #[serde(rename = "final")]
@@ -50,11 +51,24 @@ pub struct SpeechRecognitionResult {
     pub word_alternatives: Option<Vec<WordAlternativeResults>>,
     /// Why the utterance ended, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EndOfUtteranceSchema")]
     pub end_of_utterance: Option<EndOfUtterance>,
 }
 
+/// How the decoder's reasons read on the wire.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "EndOfUtterance")]
+#[expect(dead_code, reason = "there for its schema")]
+enum EndOfUtteranceSchema {
+    EndOfData,
+    FullStop,
+    Reset,
+    Silence,
+}
+
 /// `SpeechRecognitionAlternative`: one reading.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpeechRecognitionAlternative {
     /// Words, each followed by a space.
     pub transcript: String,
@@ -70,7 +84,7 @@ pub struct SpeechRecognitionAlternative {
 }
 
 /// `KeywordResult`: a place where a keyword was said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct KeywordResult {
     /// As it was recognised.
     pub normalized_text: String,
@@ -83,7 +97,7 @@ pub struct KeywordResult {
 }
 
 /// `WordAlternativeResults`: words that compete for a stretch of time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WordAlternativeResults {
     /// Seconds.
     pub start_time: f64,
@@ -94,7 +108,7 @@ pub struct WordAlternativeResults {
 }
 
 /// `WordAlternativeResult`: one of the words.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WordAlternativeResult {
     /// At least the threshold.
     pub confidence: f64,
@@ -166,13 +180,13 @@ fn word_alternatives(utterance: &Utterance, threshold: f64) -> Vec<WordAlternati
 }
 
 /// `AudioMetrics`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AudioMetrics {
     sampling_interval: f64,
     accumulated: AudioMetricsDetails,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct AudioMetricsDetails {
     #[serde(rename = "final")]
     is_final: bool,
@@ -187,7 +201,7 @@ struct AudioMetricsDetails {
     non_speech_level: Vec<HistogramBin>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct HistogramBin {
     begin: f64,
     end: f64,
@@ -218,14 +232,14 @@ impl From<Measured> for AudioMetrics {
 }
 
 /// `SpeechModels`: the answer to `GET /v1/models`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpeechModels {
     /// Those that are installed.
     pub models: Vec<SpeechModel>,
 }
 
 /// `SpeechModel`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpeechModel {
     name: String,
     language: String,
@@ -235,7 +249,7 @@ pub struct SpeechModel {
     description: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct SupportedFeatures {
     custom_language_model: bool,
     custom_acoustic_model: bool,

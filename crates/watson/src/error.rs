@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use dictum_audio::{AudioError, ContentTypeError};
 use dictum_models::{ModelsError, NameError};
 use dictum_service::{Busy, SessionError, UploadError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An error answer (errors.md section 1).
@@ -19,10 +20,14 @@ pub struct ApiError {
 }
 
 /// The body of an error answer.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(crate) struct ErrorBody<'a> {
+    /// What was wrong.
     error: &'a str,
+    /// The status.
     code: u16,
+    /// The status in words.
     code_description: &'a str,
 }
 

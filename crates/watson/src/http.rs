@@ -1,9 +1,7 @@
 //! What every route has in common: base path, transaction id, headers, logging, and errors as JSON.
 
-use std::time::Instant;
-
-use axum::body::{Body, BodyDataStream};
-use axum::extract::{Request, State};
+use axum::body::BodyDataStream;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, VARY};
 use axum::http::uri::{PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version};
@@ -14,7 +12,8 @@ use tracing::Instrument;
 
 use crate::App;
 use crate::error::ApiError;
-use crate::observe::Holding;
+use crate::observe::Record;
+use crate::routes;
 
 /// The header by which a request is known, in answers and in the log.
 pub const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-global-transaction-id");
@@ -119,12 +118,10 @@ fn transaction_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// Wraps every route: gives the request its id and base URL, logs it (never its query, which may hold credentials), puts
-/// the headers of auth.md section 5 on the answer, and makes JSON of errors that come from outside of our routes (SDK-01).
+/// Wraps every route: gives the request its id and base URL, sees to its line in the log ([`Record`]), puts the headers of auth.md section 5 on the answer, and makes JSON of errors that come from outside of our routes (SDK-01).
 pub(crate) async fn common(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let work = app.service.drain().work();
     let version = request.version();
-    let began = Instant::now();
     let id = transaction_id(request.headers());
     let prefix = request.extensions().get::<Prefix>().cloned().unwrap_or_default();
     let scheme = request.extensions().get::<Scheme>().unwrap_or(&Scheme::HTTP).as_str();
@@ -132,13 +129,11 @@ pub(crate) async fn common(State(app): State<App>, mut request: Request, next: N
     request.extensions_mut().insert(url);
     let announced = LengthAnnounced(request.headers().contains_key(CONTENT_LENGTH));
     request.extensions_mut().insert(announced);
-    let span = tracing::info_span!(
-        "request",
-        transaction = id.to_str().unwrap_or_default(),
-        method = %request.method(),
-        path = request.uri().path(),
-    );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let span = tracing::info_span!("request", transaction = id.to_str().unwrap_or_default());
+    let route = routes::label(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
+    let record = Record::new(span.clone(), request.method(), route, app.telemetry.clone(), work);
+    request.extensions_mut().insert(record.notes());
+    let mut response = next.run(request).instrument(span).await;
     let is_json =
         response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let status = response.status();
@@ -158,15 +153,15 @@ pub(crate) async fn common(State(app): State<App>, mut request: Request, next: N
         }
         _ => {}
     }
-    span.in_scope(|| {
-        tracing::info!(status = status.as_u16(), milliseconds = began.elapsed().as_millis() as u64, "answered")
-    });
-    response.map(|body| Body::new(Holding::new(body, work)))
+    record.follow(response)
 }
 
 /// Turns requests away once the service is to end, but for those that ask how it is.
 pub(crate) async fn refuse_when_ending(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !app.service.drain().is_draining() || request.uri().path().starts_with("/health/") {
+    if !app.service.drain().is_draining()
+        || request.uri().path().starts_with("/health/")
+        || request.uri().path() == "/metrics"
+    {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();

@@ -27,6 +27,7 @@ use crate::App;
 use crate::documents::{AudioMetrics, SpeechBeginEvent, SpeechRecognitionResult, SpeechRecognitionResults, result};
 use crate::error::ApiError;
 use crate::http::{LengthAnnounced, discard, require_json_accepted};
+use crate::observe::Notes;
 use crate::parameters::plan::{Plan, plan};
 use crate::parameters::{Given, Place};
 
@@ -36,6 +37,7 @@ struct Head {
     model: ModelEntry,
     delivery: Delivery,
     body: BodyKind,
+    notes: Notes,
 }
 
 /// What the body is.
@@ -50,6 +52,7 @@ enum BodyKind {
 pub(crate) async fn recognize(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.into_data_stream();
+    let notes = parts.extensions.get::<Notes>().cloned().unwrap_or_default();
     let head = match read_head(&app, &parts) {
         Ok(head) => head,
         Err(error) => {
@@ -66,7 +69,8 @@ pub(crate) async fn recognize(State(app): State<App>, request: Request) -> Respo
         let max_bytes = app.config.max_audio_bytes;
         let mut body = body;
         let outcome = run(&app, head, &mut body, received).await;
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
+            notes.failed(error.status());
             discard(body, max_bytes);
         }
         outcome
@@ -98,7 +102,9 @@ fn read_head(app: &App, parts: &request::Parts) -> Result<Head, ApiError> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let announced = parts.extensions.get::<LengthAnnounced>().is_some_and(|LengthAnnounced(announced)| *announced);
     let limit = app.config.max_audio_bytes;
-    let head = Head { given, model, delivery: if announced { Delivery::OneShot } else { Delivery::Streaming }, body };
+    let delivery = if announced { Delivery::OneShot } else { Delivery::Streaming };
+    let notes = parts.extensions.get::<Notes>().cloned().unwrap_or_default();
+    let head = Head { given, model, delivery, body, notes };
     match (&head.body, length) {
         (BodyKind::Audio(_), Some(length)) if length > limit => Err(ApiError::too_large(limit)),
         (BodyKind::Audio(_), _) => {
@@ -137,7 +143,7 @@ async fn run(
     match head.body {
         BodyKind::Audio(content_type) => {
             let plan = plan(head.given, &head.model)?;
-            let mut recording = Transcription::new(app, admission, head.model, plan, received).await?;
+            let mut recording = Transcription::new(app, admission, head.model, plan, head.notes, received).await?;
             recording.recognise(body, content_type, limits).await?;
             Ok(recording.results())
         }
@@ -145,7 +151,7 @@ async fn run(
             let mut parts = multipart::Parts::new(body, &boundary, app.config.max_audio_bytes);
             let multipart::Metadata { given, content_type, announced } = in_time(parts.metadata(head.given)).await?;
             let plan = plan(given, &head.model)?;
-            let mut recording = Transcription::new(app, admission, head.model, plan, received).await?;
+            let mut recording = Transcription::new(app, admission, head.model, plan, head.notes, received).await?;
             let mut left = limits;
             let mut count = 0;
             while let Some(mut part) = in_time(parts.next_upload()).await? {
@@ -173,6 +179,7 @@ struct Transcription {
     recogniser: std::sync::Arc<dictum_models::recogniser::Recogniser>,
     model: ModelEntry,
     plan: Plan,
+    notes: Notes,
     /// Taken when the first recording is complete.
     received: Option<oneshot::Sender<()>>,
     results: Vec<SpeechRecognitionResult>,
@@ -186,6 +193,7 @@ impl Transcription {
         admission: Admission,
         model: ModelEntry,
         plan: Plan,
+        notes: Notes,
         received: oneshot::Sender<()>,
     ) -> Result<Transcription, ApiError> {
         let recogniser = app.service.recogniser(&model).await?;
@@ -194,6 +202,7 @@ impl Transcription {
             recogniser,
             model,
             plan,
+            notes,
             received: Some(received),
             results: Vec::new(),
             speech_began: None,
@@ -233,7 +242,8 @@ impl Transcription {
             Ok(bytes)
         };
         let (bytes, summary) = futures::future::try_join(sending, self.listen(updates)).await?;
-        tracing::info!(
+        self.notes.recognised(summary.audio_seconds);
+        tracing::debug!(
             model = self.model.info.name,
             content_type = declared,
             bytes,

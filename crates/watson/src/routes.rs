@@ -1,0 +1,195 @@
+//! The table of routes: what is served, and what the documents say about it.
+//!
+//! The router is built from it and `GET /openapi.json` is written from it, so nothing is served that is not documented, and
+//! nothing documented that is not served.
+
+use axum::Router;
+use axum::routing::{MethodRouter, get, post};
+
+use crate::documents::{SpeechModel, SpeechModels, SpeechRecognitionResults};
+use crate::openapi::{Schema, schema_of};
+use crate::parameters::Place;
+use crate::{App, health, models, openapi, recognize};
+
+/// One method on one path.
+pub(crate) struct Operation {
+    pub(crate) verb: Verb,
+    /// As axum and OpenAPI both write it: `/v1/models/{model_id}`.
+    pub(crate) path: &'static str,
+    /// The name that clients are generated with; the one IBM's SDKs use where there is one.
+    pub(crate) id: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) query: Query,
+    pub(crate) body: RequestBody,
+    /// What it is answered when it succeeds.
+    pub(crate) answers: &'static [Answer],
+    /// The statuses with which it may fail, besides those of every operation.
+    pub(crate) refusals: &'static [u16],
+    handler: fn() -> MethodRouter<App>,
+}
+
+/// The methods there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+}
+
+impl Verb {
+    /// As OpenAPI writes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Verb::Get => "get",
+            Verb::Post => "post",
+        }
+    }
+}
+
+/// What an operation takes in its query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Query {
+    /// Nothing of its own.
+    None,
+    /// The recognition parameters of this place.
+    Recognition(Place),
+}
+
+/// What an operation takes in its body.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum RequestBody {
+    None,
+    /// Audio of any type, or a form of metadata and audio.
+    Audio,
+}
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) meaning: &'static str,
+    pub(crate) content: Content,
+}
+
+/// What is in an answer.
+pub(crate) enum Content {
+    /// A document with this schema.
+    Json(Schema),
+    /// Some JSON object.
+    Object,
+    /// Text of this type.
+    Text(&'static str),
+}
+
+/// The paths of this server's own, beside those of the interface.
+const OWN: [&str; 4] = ["/health/live", "/health/ready", "/metrics", "/openapi.json"];
+
+impl Operation {
+    /// Whether it belongs to the Watson interface: under `/v1`, and with its parameters and headers.
+    pub(crate) fn is_watson(&self) -> bool {
+        !OWN.contains(&self.path)
+    }
+}
+
+const fn ok(meaning: &'static str, content: Content) -> Answer {
+    Answer { status: 200, meaning, content }
+}
+
+/// Everything that is served.
+pub(crate) static OPERATIONS: &[Operation] = &[
+    Operation {
+        verb: Verb::Get,
+        path: "/v1/models",
+        id: "listModels",
+        summary: "The models that are installed",
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("The models", Content::Json(schema_of::<SpeechModels>))],
+        refusals: &[406],
+        handler: || get(models::list),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/v1/models/{model_id}",
+        id: "getModel",
+        summary: "One model",
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("The model", Content::Json(schema_of::<SpeechModel>))],
+        refusals: &[404, 406],
+        handler: || get(models::one),
+    },
+    Operation {
+        verb: Verb::Post,
+        path: "/v1/recognize",
+        id: "recognize",
+        summary: "A transcript of the audio in the body",
+        query: Query::Recognition(Place::Query),
+        body: RequestBody::Audio,
+        answers: &[ok(
+            "The transcript. An answer that takes long begins with spaces; an error that comes after them is an object \
+             as for other errors, under status 200",
+            Content::Json(schema_of::<SpeechRecognitionResults>),
+        )],
+        refusals: &[400, 401, 404, 406, 408, 413, 415],
+        handler: || post(recognize::recognize),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/health/live",
+        id: "live",
+        summary: "Whether the process answers",
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("It does", Content::Object)],
+        refusals: &[],
+        handler: || get(health::live),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/health/ready",
+        id: "ready",
+        summary: "Whether the models are loaded and requests are taken",
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("They are", Content::Object)],
+        refusals: &[],
+        handler: || get(health::ready),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/metrics",
+        id: "metrics",
+        summary: "Figures for Prometheus; answered where the configuration allows it",
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("The figures", Content::Text(crate::telemetry::OPEN_METRICS))],
+        refusals: &[404],
+        handler: || get(health::metrics),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/openapi.json",
+        id: "openApi",
+        summary: "This document",
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("An OpenAPI 3.1 document", Content::Object)],
+        refusals: &[],
+        handler: || get(openapi::serve),
+    },
+];
+
+/// The router of the table.
+pub(crate) fn router() -> Router<App> {
+    OPERATIONS.iter().fold(Router::new(), |router, operation| router.route(operation.path, (operation.handler)()))
+}
+
+/// The route of a request as a label: its path in the table, whatever the client wrote.
+pub(crate) fn label(matched: Option<&str>) -> &'static str {
+    let known = OPERATIONS.iter().map(|operation| operation.path).find(|path| Some(*path) == matched);
+    known.unwrap_or("none")
+}
+
+/// Whether requests of a route come every few seconds from a supervisor, and are no news.
+pub(crate) fn is_probe(route: &str) -> bool {
+    matches!(route, "/health/live" | "/health/ready" | "/metrics")
+}
