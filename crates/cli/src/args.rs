@@ -86,6 +86,9 @@ pub struct ServeArgs {
     /// Serve HTTPS with a certificate of the server's own making, for development.
     #[arg(long, conflicts_with = "tls_cert")]
     pub tls_self_signed: bool,
+    /// Another address, for figures alone (GET /metrics).
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_listen: Option<String>,
 }
 
 impl ServeArgs {
@@ -97,6 +100,7 @@ impl ServeArgs {
             ("tls.cert", &self.tls_cert),
             ("tls.key", &self.tls_key),
             ("tls.self_signed", &self_signed),
+            ("metrics.listen", &self.metrics_listen),
         ];
         flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect()
     }

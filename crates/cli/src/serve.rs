@@ -3,12 +3,14 @@
 //! SIGTERM and SIGINT end it in an orderly way, a second one at once; SIGHUP reloads the certificate.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dictum_models::Registry;
 use dictum_server::{Tls, TlsFiles};
 use dictum_service::Service;
+use dictum_watson::Interface;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -67,22 +69,25 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     // From here on signals are ours, so that none that comes early ends the program in its own way.
     let mut signals = Signals::new()?;
     let hang_up = signal(SignalKind::hangup())?;
-    let listener = TcpListener::bind(&settings.server_listen).await.map_err(|error| {
-        Failure::new(format!(
-            "cannot listen on {}: {error}; choose another address with --listen HOST:PORT",
-            settings.server_listen
-        ))
-    })?;
-    let address = listener.local_addr()?;
+    let (listener, address) = bind(&settings.server_listen, "--listen").await?;
+    let figures = match &settings.metrics_listen {
+        Some(address) => Some(bind(address, "--metrics-listen").await?),
+        None => None,
+    };
 
     let service = Service::new(registry, settings.service());
-    let app = dictum_watson::router(Arc::clone(&service), settings.watson());
+    let interface = Interface::new(Arc::clone(&service), settings.watson());
     let scheme = if tls.is_some() { "https" } else { "http" };
     print(&format!("listening on {scheme}://{address}\n"))?;
     tracing::info!(%address, scheme, "listening");
 
     let stop = CancellationToken::new();
-    let server = tokio::spawn(dictum_server::serve(listener, tls.clone(), app, settings.connections(), stop.clone()));
+    let limits = settings.connections();
+    if let Some((listener, address)) = figures {
+        tracing::info!("metrics at {address}");
+        tokio::spawn(dictum_server::serve(listener, None, interface.metrics_router(), limits, stop.clone()));
+    }
+    let server = tokio::spawn(dictum_server::serve(listener, tls.clone(), interface.router(), limits, stop.clone()));
     tokio::spawn(follow_certificate(tls, hang_up));
     let loading = async {
         let loaded = service.load().await;
@@ -100,6 +105,17 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
         signal = signals.end() => tracing::warn!(signal, under_way = service.drain().under_way(), "ending at once"),
     }
     Ok(())
+}
+
+/// A socket that listens, and where. `flag` is the one that sets the address.
+async fn bind(wanted: &str, flag: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = TcpListener::bind(wanted).await.and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|error| {
+        Failure::new(format!("cannot listen on {wanted}: {error}; choose another address with {flag} HOST:PORT"))
+    })
 }
 
 /// Lets what is under way finish, within the time that is set for it.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dictum_models::RegistryConfig;
 use dictum_service::ServiceConfig;
-use dictum_watson::WatsonConfig;
+use dictum_watson::{MetricsFor, WatsonConfig};
 pub use table::Settings;
 use table::{SETTINGS, Setting};
 
@@ -256,6 +256,11 @@ impl Settings {
         WatsonConfig {
             public_url: self.server_public_url.clone(),
             base_paths: self.server_base_paths.clone(),
+            metrics: match self.metrics_shown_to.as_str() {
+                "everybody" => MetricsFor::Everybody,
+                "nobody" => MetricsFor::Nobody,
+                _ => MetricsFor::Loopback,
+            },
             ..WatsonConfig::default()
         }
     }

@@ -223,6 +223,10 @@ settings! {
         "Further model names, each served by the installed package of that name. They win over what the packages say.";
     model_default: String = "en-US_BroadbandModel", "model.default", "model name", None, anything,
         "The model that answers when a request names none.";
+    metrics_listen: Option<String> = "", "metrics.listen", "`HOST:PORT`", Some("serve --metrics-listen"), is_optional_address,
+        "Another address, plain HTTP, for `GET /metrics` and the questions after health alone: whoever reaches it sees the figures. None: no such address.";
+    metrics_shown_to: String = "loopback", "metrics.shown_to", "`loopback`, `everybody`, `nobody`", None, is_audience,
+        "Who sees `GET /metrics` at the server's main address. `loopback`: clients on the same machine whose request no proxy has forwarded.";
     log_level: String = "info", "log.level", "`error`, `warn`, `info`, `debug`, `trace`", None, is_level,
         "How much the server writes to standard error.";
     log_format: String = "text", "log.format", "`text`, `json`", None, is_format,
@@ -261,6 +265,14 @@ fn is_address(text: &String) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{text:?} must be HOST:PORT, for example 127.0.0.1:8080")),
     }
+}
+
+fn is_optional_address(text: &Option<String>) -> Result<(), String> {
+    text.as_ref().map_or(Ok(()), is_address)
+}
+
+fn is_audience(text: &String) -> Result<(), String> {
+    one_of(text, &["loopback", "everybody", "nobody"])
 }
 
 fn is_url(url: &Option<String>) -> Result<(), String> {
