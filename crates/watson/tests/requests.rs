@@ -189,6 +189,15 @@ async fn a_full_server_says_so_until_somebody_leaves() {
     assert_eq!(refused.json()["code_description"], "Service Unavailable");
     assert!(began.elapsed() < Duration::from_secs(2));
 
+    // Who asks whether to send is told at once that it need not.
+    let (mut reader, mut writer) = TcpStream::connect(server.address).await.unwrap().into_split();
+    let request = streamed("", LINEAR).header("Expect", "100-continue").body(quiet_seconds(1));
+    writer.write_all(request.head().as_bytes()).await.unwrap();
+    let mut told = [0; 12];
+    let read = tokio::io::AsyncReadExt::read_exact(&mut reader, &mut told);
+    tokio::time::timeout(Duration::from_secs(2), read).await.expect("told in time").unwrap();
+    assert_eq!(&told, b"HTTP/1.1 503");
+
     drop(first);
     wait_for(|| server.service.sessions() == 0).await;
     assert_eq!(server.recognize("", LINEAR, quiet_seconds(1)).await.status, 200);

@@ -53,8 +53,9 @@ pub(crate) async fn recognize(State(app): State<App>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let body = body.into_data_stream();
     let notes = parts.extensions.get::<Notes>().cloned().unwrap_or_default();
-    let head = match read_head(&app, &parts) {
-        Ok(head) => head,
+    let admitted = read_head(&app, &parts).and_then(|head| Ok((head, app.service.admit()?)));
+    let (head, admission) = match admitted {
+        Ok(admitted) => admitted,
         Err(error) => {
             // A client that waits to be told to go on is simply not told.
             if !parts.headers.contains_key(EXPECT) {
@@ -68,7 +69,7 @@ pub(crate) async fn recognize(State(app): State<App>, request: Request) -> Respo
     let job = async move {
         let max_bytes = app.config.max_audio_bytes;
         let mut body = body;
-        let outcome = run(&app, head, &mut body, received).await;
+        let outcome = run(&app, head, admission, &mut body, received).await;
         if let Err(error) = &outcome {
             notes.failed(error.status());
             discard(body, max_bytes);
@@ -135,10 +136,10 @@ fn body_kind(headers: &HeaderMap) -> Result<BodyKind, ApiError> {
 async fn run(
     app: &App,
     head: Head,
+    admission: Admission,
     body: &mut BodyDataStream,
     received: oneshot::Sender<()>,
 ) -> Result<SpeechRecognitionResults, ApiError> {
-    let admission = app.service.admit()?;
     let limits = UploadLimits { delivery: head.delivery, max_bytes: app.config.max_audio_bytes };
     match head.body {
         BodyKind::Audio(content_type) => {
