@@ -56,6 +56,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Write down what is said in audio files.
     Transcribe(TranscribeArgs),
+    /// Make, list and revoke the API keys of the server's clients.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Show which models are installed, and whether they are intact.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -89,21 +92,55 @@ pub struct ServeArgs {
     /// Another address, for figures alone (GET /metrics).
     #[arg(long, value_name = "ADDR")]
     pub metrics_listen: Option<String>,
+    /// Serve everybody who reaches the port, without API keys; on loopback addresses only.
+    #[arg(long)]
+    pub no_auth: bool,
+    /// Let --no-auth serve everybody on the network.
+    #[arg(long)]
+    pub insecure_open_to_network: bool,
 }
 
 impl ServeArgs {
-    /// The settings made by the flags of `serve`.
+    /// The settings made by flags of `serve`.
     pub fn assignments(&self) -> Vec<(String, String)> {
-        let self_signed = self.tls_self_signed.then(|| "true".to_owned());
         let flags = [
-            ("server.listen", &self.listen),
-            ("tls.cert", &self.tls_cert),
-            ("tls.key", &self.tls_key),
-            ("tls.self_signed", &self_signed),
-            ("metrics.listen", &self.metrics_listen),
+            ("metrics.listen", self.metrics_listen.clone()),
+            ("server.listen", self.listen.clone()),
+            ("tls.cert", self.tls_cert.clone()),
+            ("tls.key", self.tls_key.clone()),
+            ("tls.self_signed", self.tls_self_signed.then(|| "true".to_owned())),
+            ("auth.required", self.no_auth.then(|| "false".to_owned())),
+            ("auth.insecure_open_to_network", self.insecure_open_to_network.then(|| "true".to_owned())),
         ];
-        flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect()
+        flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and print it on standard output; it is never shown again.
+    Create {
+        /// What the key is for, so that you know it in the list.
+        #[arg(long, value_name = "NAME", default_value = "unnamed")]
+        name: String,
+        /// Service instance the key belongs to; made when there is none. Instances do not see each other's models and jobs.
+        #[arg(long, value_name = "NAME", default_value = dictum_service::accounts::DEFAULT_INSTANCE)]
+        instance: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all keys, without the keys themselves.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key: it and the tokens it was given stop working within seconds.
+    Revoke {
+        /// Id of the key, as in the list: the 16 digits after "dictum-".
+        id: String,
+    },
 }
 
 #[derive(Debug, Args)]

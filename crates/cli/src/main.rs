@@ -1,6 +1,7 @@
 //! The `dictum` command: the server, and the tools around it.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod args;
 mod clip;
 mod config;
@@ -8,6 +9,7 @@ mod decode;
 mod eval;
 mod failure;
 mod formats;
+mod keys_command;
 mod models_command;
 mod output;
 mod parallel;
@@ -66,6 +68,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Serve(_) => serve::run(&settings, registry()?),
         Command::Transcribe(args) => transcribe::run(args, &registry()?),
+        Command::Keys(command) => keys_command::run(command, &settings),
         Command::Models(command) => models_command::run(command, &registry()?),
         Command::Eval(args) => eval::run(args, registry),
         Command::Config(_) => output::print(&config::document::in_force(&settings)),

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::accounts;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::print;
@@ -26,13 +27,7 @@ use crate::output::print;
 pub fn run(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     start_log(settings);
     allow_many_connections();
-    let data = settings.data_directory();
-    std::fs::create_dir_all(&data).map_err(|error| {
-        Failure::new(format!(
-            "cannot create the data directory {}: {error}; name another with --data DIR",
-            data.display()
-        ))
-    })?;
+    accounts::data_directory(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(settings, registry));
     // A model that is still being loaded must not keep the program from ending.
@@ -52,7 +47,8 @@ fn allow_many_connections() {
 fn start_log(settings: &Settings) {
     // Only the crates of this program follow the setting; libraries speak when something is wrong.
     let filter = EnvFilter::new(format!(
-        "warn,dictum={level},dictum_server={level},dictum_service={level},dictum_watson={level},dictum_models={level}",
+        "warn,dictum={level},dictum_server={level},dictum_service={level},dictum_watson={level},dictum_models={level},\
+         dictum_store={level}",
         level = settings.log_level
     ));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -76,10 +72,13 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     };
 
     let service = Service::new(registry, settings.service());
-    let interface = Interface::new(Arc::clone(&service), settings.watson());
+    let accounts = accounts::open(settings).await?;
+    let access = accounts::access(settings, &accounts, address).await?;
+    let interface = Interface::new(Arc::clone(&service), access, settings.watson());
     let scheme = if tls.is_some() { "https" } else { "http" };
     print(&format!("listening on {scheme}://{address}\n"))?;
     tracing::info!(%address, scheme, "listening");
+    accounts::welcome(settings, &accounts, &format!("{scheme}://{address}")).await?;
 
     let stop = CancellationToken::new();
     let limits = settings.connections();

@@ -17,7 +17,7 @@ fn the_log_tells_of_requests_and_not_what_is_in_them() {
     let speech = speak(work.path(), "speech.wav", SENTENCE);
     for level in ["info", "trace"] {
         let level_setting = format!("log.level={level}");
-        let mut server = Server::start_with(&["--set", "log.format=json", "--set", &level_setting]);
+        let mut server = Server::start_with(&["--no-auth", "--set", "log.format=json", "--set", &level_setting]);
         let data = format!("@{}", speech.display());
         let heard = server
             .curl(&[
@@ -84,7 +84,7 @@ fn figures_for_neighbours_and_on_an_address_of_their_own() {
     }
     let work = tempfile::tempdir().unwrap();
     let speech = speak(work.path(), "speech.wav", SENTENCE);
-    let server = Server::start_with(&["--metrics-listen", "127.0.0.1:0"]);
+    let server = Server::start_with(&["--no-auth", "--metrics-listen", "127.0.0.1:0"]);
     server.recognize(&speech, "audio/wav", "").transcript();
     let log = server.log();
     let own = log.split("metrics at ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("in the log");
@@ -99,6 +99,6 @@ fn figures_for_neighbours_and_on_an_address_of_their_own() {
     // What comes through a proxy is not a neighbour's; nor is anything when it is switched off.
     assert_eq!(server.curl(&["-H", "X-Forwarded-For: 192.0.2.1", &here]).status, 404);
     assert_eq!(server.curl(&[&format!("http://{own}/v1/models")]).status, 404, "nothing else is there");
-    let silent = Server::start_with(&["--set", "metrics.shown_to=nobody"]);
+    let silent = Server::start_with(&["--no-auth", "--set", "metrics.shown_to=nobody"]);
     assert_eq!(silent.curl(&[&(silent.url.clone() + "/metrics")]).status, 404);
 }

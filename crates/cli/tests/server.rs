@@ -178,7 +178,7 @@ fn a_second_signal_and_the_time_set_end_it_at_once() {
         "/v1/recognize",
     ];
     for (drain, second_signal) in [("2", false), ("600", true)] {
-        let mut server = Server::start_with(&["--set", &format!("server.drain_seconds={drain}")]);
+        let mut server = Server::start_with(&["--no-auth", "--set", &format!("server.drain_seconds={drain}")]);
         let mut request = server.curl_command(&arguments).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(700));
         server.signal("INT");

@@ -14,7 +14,7 @@ fn https_with_a_certificate_of_its_own() {
     let work = tempfile::tempdir().unwrap();
     let sentence = "we will go to the city on monday and come back on friday";
     let speech = speak(work.path(), "speech.wav", sentence);
-    let server = Server::start_with(&["--tls-self-signed"]);
+    let server = Server::start_with(&["--no-auth", "--tls-self-signed"]);
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
     // curl settles on HTTP/2 where it can; both are asked for by name, so that both are heard.
     for version in ["--http1.1", "--http2"] {
@@ -41,7 +41,10 @@ fn certificates_from_files_are_reloaded() {
         return;
     }
     // Two servers make a certificate each, for the third to use.
-    let (one, other) = (Server::start_with(&["--tls-self-signed"]), Server::start_with(&["--tls-self-signed"]));
+    let (one, other) = (
+        Server::start_with(&["--no-auth", "--tls-self-signed"]),
+        Server::start_with(&["--no-auth", "--tls-self-signed"]),
+    );
     let work = tempfile::tempdir().unwrap();
     let (certificate, key) = (work.path().join("server.crt"), work.path().join("server.key"));
     let copy = |from: &Server| {
@@ -50,7 +53,7 @@ fn certificates_from_files_are_reloaded() {
     };
     copy(&one);
     let (certificate_flag, key_flag) = (certificate.display().to_string(), key.display().to_string());
-    let arguments = ["--tls-cert", &certificate_flag, "--tls-key", &key_flag];
+    let arguments = ["--no-auth", "--tls-cert", &certificate_flag, "--tls-key", &key_flag];
     let server = Server::start_trusting(&one.authority(), &arguments);
     let trusts = |whom: &Server| {
         let authority = whom.authority().display().to_string();

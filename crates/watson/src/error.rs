@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dictum_audio::{AudioError, ContentTypeError};
 use dictum_models::{ModelsError, NameError};
+use dictum_service::accounts::AccessError;
 use dictum_service::{Busy, SessionError, UploadError};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -128,6 +129,27 @@ impl From<ModelsError> for ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The model could not be loaded. The server's log says why.")
     }
 }
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> ApiError {
+        match error {
+            AccessError::Refused => ApiError::unauthorized(error.to_string()),
+            AccessError::Store(cause) => {
+                tracing::error!(error = %cause, "credentials cannot be checked");
+                ApiError {
+                    retry_after: Some(STORE_RETRY),
+                    ..ApiError::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "Service Unavailable: credentials cannot be checked at the moment; try again",
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// When to come back after the store failed.
+const STORE_RETRY: Duration = Duration::from_secs(5);
 
 impl From<Busy> for ApiError {
     fn from(busy: Busy) -> ApiError {

@@ -29,6 +29,10 @@ pub struct BaseUrl(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LengthAnnounced(pub(crate) bool);
 
+/// The service instance that the base path of a request names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InstanceInPath(pub(crate) String);
+
 /// The path in front of `/v1` that a request came with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Prefix(String);
@@ -56,7 +60,7 @@ impl Prefixes {
         let path: Vec<&str> = segments(path).collect();
         let matches = |prefix: &&Vec<String>| {
             path.len() > prefix.len()
-                && matches!(path[prefix.len()], "v1" | "health")
+                && begins_interface(&path[prefix.len()..])
                 && prefix.iter().zip(&path).all(|(pattern, segment)| pattern == "{}" || pattern == segment)
         };
         let length = self.0.iter().filter(matches).map(Vec::len).min().unwrap_or(0);
@@ -67,6 +71,9 @@ impl Prefixes {
     /// Takes the base path off a request, and keeps it for the URLs of the answer.
     pub(crate) fn strip<B>(&self, mut request: axum::http::Request<B>) -> axum::http::Request<B> {
         let (prefix, rest) = self.split(request.uri().path());
+        if let Some(instance) = instance_in(&prefix) {
+            request.extensions_mut().insert(InstanceInPath(instance.to_owned()));
+        }
         let rest = if rest.is_empty() { "/".to_owned() } else { rest };
         let target = match request.uri().query() {
             Some(query) => format!("{rest}?{query}"),
@@ -83,6 +90,16 @@ impl Prefixes {
         request.extensions_mut().insert(Prefix(prefix));
         request
     }
+}
+
+/// Whether this is the beginning of a path of ours, so that what comes before it is a base path.
+fn begins_interface(path: &[&str]) -> bool {
+    matches!(path, ["v1" | "health", ..] | ["identity", "token"] | ["icp4d-api", "v1", ..])
+}
+
+/// The `{id}` of `/instances/{id}` in a base path.
+fn instance_in(prefix: &str) -> Option<&str> {
+    segments(prefix).skip_while(|segment| *segment != "instances").nth(1)
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -253,6 +270,18 @@ mod tests {
         assert_eq!(split("/other/v1/models"), pair("", "/other/v1/models"));
         assert_eq!(split("/instances/v1/v1/models"), pair("/instances/v1", "/v1/models"));
         assert_eq!(split("/"), pair("", ""));
+        assert_eq!(split("/speech-to-text/api/identity/token"), pair("/speech-to-text/api", "/identity/token"));
+        assert_eq!(split(&format!("{cp4d}/icp4d-api/v1/authorize")), pair(cp4d, "/icp4d-api/v1/authorize"));
+        assert_eq!(split("/icp4d-api/v1/authorize"), pair("", "/icp4d-api/v1/authorize"));
+        assert_eq!(split("/instances/identity/v1/models"), pair("/instances/identity", "/v1/models"));
+    }
+
+    #[test]
+    fn instances_in_base_paths() {
+        assert_eq!(instance_in("/instances/abc"), Some("abc"));
+        assert_eq!(instance_in("/speech-to-text/zen/instances/1/api"), Some("1"));
+        assert_eq!(instance_in("/speech-to-text/api"), None);
+        assert_eq!(instance_in(""), None);
     }
 
     #[test]

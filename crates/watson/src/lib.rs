@@ -4,15 +4,20 @@
 //!
 //! ```no_run
 //! use dictum_models::{Registry, RegistryConfig};
+//! use dictum_service::accounts::{Access, Accounts, AccountsConfig};
 //! use dictum_service::{Service, ServiceConfig};
+//! use dictum_store::Store;
 //! use dictum_watson::{WatsonConfig, router};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let service = Service::new(Registry::open(&RegistryConfig::default())?, ServiceConfig::default());
-//! let app = router(service.clone(), WatsonConfig::default());
+//! let store = Store::open("/var/lib/dictum".as_ref()).await?;
+//! let access = Access::required(Accounts::open(store, AccountsConfig::default()).await?);
+//! let app = router(service.clone(), access, WatsonConfig::default());
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //! service.load().await?;
-//! axum::serve(listener, app).await?;
+//! // With the addresses of clients, whose failures to authenticate are counted by it.
+//! axum::serve(listener, app.into_make_service_with_connect_info::<std::net::SocketAddr>()).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -21,16 +26,20 @@
 //! |---|---|
 //! | `GET /v1/models`, `GET /v1/models/{model_id}` | the models that are installed |
 //! | `POST /v1/recognize` | a transcript of the audio in the body, see [`recognize`] |
+//! | `POST /identity/token`, `POST /v1/authorize`, `POST /icp4d-api/v1/authorize`, `GET /v1/preauth/validateAuth` | a token for an API key, as IBM Cloud and Cloud Pak for Data give it |
 //! | `GET /health/live`, `GET /health/ready` | whether the process answers, and whether it takes requests |
 //! | `GET /metrics` | figures for Prometheus |
 //! | `GET /openapi.json` | a description of all this, see [`openapi`] |
 //!
 //! The routes are one table (`routes.rs`): the router and the description are made of it.
+//! It also says which of them want credentials: those under `/v1`, but for those that give tokens, see [`credentials`].
+//!
 //! All of them also under the documented base paths (`/speech-to-text/api`, `/instances/{id}`, ...) and configured ones.
 //! Parameters are one [table](parameters::table); `docs/api-parameters.md` is written from it.
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod credentials;
 pub mod documents;
 pub mod error;
 mod health;
@@ -51,6 +60,7 @@ use axum::http::{HeaderName, Method};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use dictum_service::Service;
+use dictum_service::accounts::Access;
 use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
@@ -63,6 +73,7 @@ use telemetry::Telemetry;
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) service: Arc<Service>,
+    pub(crate) access: Arc<Access>,
     pub(crate) config: Arc<WatsonConfig>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -73,16 +84,16 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// The interface of a service.
-    pub fn new(service: Arc<Service>, config: WatsonConfig) -> Interface {
-        Interface { app: App { service, config: Arc::new(config), telemetry: Arc::default() } }
+    /// The interface of a service, for those whom `access` lets in.
+    pub fn new(service: Arc<Service>, access: Arc<Access>, config: WatsonConfig) -> Interface {
+        Interface { app: App { service, access, config: Arc::new(config), telemetry: Arc::default() } }
     }
 
     /// Everything in the [table of routes](openapi::document), under every base path.
     pub fn router(&self) -> Router {
         let app = self.app.clone();
         let prefixes = Prefixes::new(&app.config.base_paths);
-        let routes = routes::router()
+        let routes = routes::router(&app)
             .layer(RequestDecompressionLayer::new())
             .layer(from_fn_with_state(app.clone(), http::refuse_when_ending))
             .layer(cors())
@@ -104,8 +115,8 @@ impl Interface {
 }
 
 /// The router of an [`Interface`] that nobody else needs.
-pub fn router(service: Arc<Service>, config: WatsonConfig) -> Router {
-    Interface::new(service, config).router()
+pub fn router(service: Arc<Service>, access: Arc<Access>, config: WatsonConfig) -> Router {
+    Interface::new(service, access, config).router()
 }
 
 /// auth.md section 5: browsers may call from any page, and preflights need no credentials.

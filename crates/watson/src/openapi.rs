@@ -11,7 +11,7 @@ use crate::error::ErrorBody;
 use crate::http::BaseUrl;
 use crate::parameters::value::Kind;
 use crate::parameters::{Effect, PARAMETERS, Parameter, Place};
-use crate::routes::{Answer, Content, OPERATIONS, Operation, Query, RequestBody};
+use crate::routes::{Answer, Content, Credentials, OPERATIONS, Operation, Query, RequestBody};
 
 /// Makes the schema of a document.
 pub(crate) type Schema = fn(&mut SchemaGenerator) -> schemars::Schema;
@@ -83,6 +83,12 @@ pub fn document(url: &str) -> Value {
                 "schema": { "type": "string" },
             } },
             "parameters": request_headers().into_iter().collect::<Map<_, _>>(),
+            "securitySchemes": {
+                "Basic": { "type": "http", "scheme": "basic", "description": "Any user name, as a rule apikey, and an API key" },
+                "Bearer": { "type": "http", "scheme": "bearer", "description": "A token or an API key" },
+                "AccessToken": { "type": "apiKey", "in": "query", "name": "access_token", "description": "A token" },
+                "WatsonToken": { "type": "apiKey", "in": "query", "name": "watson-token", "description": "A token" },
+            },
         },
     })
 }
@@ -139,9 +145,22 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "parameters": parameters(operation),
         "responses": responses,
     });
-    if operation.body == RequestBody::Audio {
-        described["requestBody"] = audio();
+    match operation.body {
+        RequestBody::None => {}
+        RequestBody::Audio => described["requestBody"] = audio(),
+        RequestBody::Fields { media, names } => {
+            let properties: Map<String, Value> =
+                names.iter().map(|name| ((*name).to_owned(), json!({ "type": ["string", "null"] }))).collect();
+            let schema = json!({ "type": "object", "properties": properties });
+            described["requestBody"] = json!({ "required": true, "content": { media: { "schema": schema } } });
+        }
     }
+    let schemes: &[&str] = match operation.credentials {
+        Credentials::None => &[],
+        Credentials::Header => &["Basic", "Bearer"],
+        Credentials::HeaderOrQuery => &["Basic", "Bearer", "AccessToken", "WatsonToken"],
+    };
+    described["security"] = schemes.iter().map(|scheme| json!({ *scheme: [] })).collect();
     described
 }
 

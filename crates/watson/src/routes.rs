@@ -4,8 +4,10 @@
 //! nothing documented that is not served.
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
+use crate::credentials::{self, Guard, tokens};
 use crate::documents::{SpeechModel, SpeechModels, SpeechRecognitionResults};
 use crate::openapi::{Schema, schema_of};
 use crate::parameters::Place;
@@ -19,6 +21,7 @@ pub(crate) struct Operation {
     /// The name that clients are generated with; the one IBM's SDKs use where there is one.
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
+    pub(crate) credentials: Credentials,
     pub(crate) query: Query,
     pub(crate) body: RequestBody,
     /// What it is answered when it succeeds.
@@ -45,6 +48,17 @@ impl Verb {
     }
 }
 
+/// Whether an operation wants to know who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    /// It does not, or asks in a way of its own.
+    None,
+    /// In the `Authorization` header.
+    Header,
+    /// There, or as a token in the query, for browsers that cannot set headers (AUTH-10).
+    HeaderOrQuery,
+}
+
 /// What an operation takes in its query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Query {
@@ -60,6 +74,11 @@ pub(crate) enum RequestBody {
     None,
     /// Audio of any type, or a form of metadata and audio.
     Audio,
+    /// Texts by name, in a document of this type.
+    Fields {
+        media: &'static str,
+        names: &'static [&'static str],
+    },
 }
 
 /// An answer.
@@ -79,19 +98,20 @@ pub(crate) enum Content {
     Text(&'static str),
 }
 
-/// The paths of this server's own, beside those of the interface.
-const OWN: [&str; 4] = ["/health/live", "/health/ready", "/metrics", "/openapi.json"];
-
 impl Operation {
-    /// Whether it belongs to the Watson interface: under `/v1`, and with its parameters and headers.
+    /// Whether it belongs to the Watson interface, with its parameters and headers: all that wants credentials does.
     pub(crate) fn is_watson(&self) -> bool {
-        !OWN.contains(&self.path)
+        self.credentials != Credentials::None
     }
 }
 
 const fn ok(meaning: &'static str, content: Content) -> Answer {
     Answer { status: 200, meaning, content }
 }
+
+/// The key may be either of the last two.
+const CLOUD_PAK_BODY: RequestBody =
+    RequestBody::Fields { media: "application/json", names: &["username", "password", "api_key"] };
 
 /// Everything that is served.
 pub(crate) static OPERATIONS: &[Operation] = &[
@@ -100,10 +120,11 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         path: "/v1/models",
         id: "listModels",
         summary: "The models that are installed",
+        credentials: Credentials::HeaderOrQuery,
         query: Query::None,
         body: RequestBody::None,
         answers: &[ok("The models", Content::Json(schema_of::<SpeechModels>))],
-        refusals: &[406],
+        refusals: &[401, 406],
         handler: || get(models::list),
     },
     Operation {
@@ -111,10 +132,11 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         path: "/v1/models/{model_id}",
         id: "getModel",
         summary: "One model",
+        credentials: Credentials::HeaderOrQuery,
         query: Query::None,
         body: RequestBody::None,
         answers: &[ok("The model", Content::Json(schema_of::<SpeechModel>))],
-        refusals: &[404, 406],
+        refusals: &[401, 404, 406],
         handler: || get(models::one),
     },
     Operation {
@@ -122,6 +144,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         path: "/v1/recognize",
         id: "recognize",
         summary: "A transcript of the audio in the body",
+        credentials: Credentials::Header,
         query: Query::Recognition(Place::Query),
         body: RequestBody::Audio,
         answers: &[ok(
@@ -133,10 +156,62 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         handler: || post(recognize::recognize),
     },
     Operation {
+        verb: Verb::Post,
+        path: "/identity/token",
+        id: "iamToken",
+        summary: "A token for an API key, as IBM Cloud gives it",
+        credentials: Credentials::None,
+        query: Query::None,
+        body: RequestBody::Fields { media: "application/x-www-form-urlencoded", names: &["grant_type", "apikey"] },
+        answers: &[
+            ok("The token", Content::Object),
+            Answer { status: 400, meaning: "The key is not known, or something is missing", content: Content::Object },
+        ],
+        refusals: &[413],
+        handler: || post(tokens::iam),
+    },
+    Operation {
+        verb: Verb::Post,
+        path: "/v1/authorize",
+        id: "authorize",
+        summary: "A token for an API key, as Cloud Pak for Data gives it",
+        credentials: Credentials::None,
+        query: Query::None,
+        body: CLOUD_PAK_BODY,
+        answers: &[ok("The token", Content::Object)],
+        refusals: &[400, 401, 413],
+        handler: || post(tokens::cloud_pak),
+    },
+    Operation {
+        verb: Verb::Post,
+        path: "/icp4d-api/v1/authorize",
+        id: "icp4dAuthorize",
+        summary: "The same under its other path",
+        credentials: Credentials::None,
+        query: Query::None,
+        body: CLOUD_PAK_BODY,
+        answers: &[ok("The token", Content::Object)],
+        refusals: &[400, 401, 413],
+        handler: || post(tokens::cloud_pak),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/v1/preauth/validateAuth",
+        id: "validateAuth",
+        summary: "The same for older clients, with the key in a Basic Authorization header",
+        credentials: Credentials::None,
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("The token", Content::Object)],
+        refusals: &[401],
+        handler: || get(tokens::former_cloud_pak),
+    },
+    Operation {
         verb: Verb::Get,
         path: "/health/live",
         id: "live",
         summary: "Whether the process answers",
+        credentials: Credentials::None,
         query: Query::None,
         body: RequestBody::None,
         answers: &[ok("It does", Content::Object)],
@@ -148,6 +223,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         path: "/health/ready",
         id: "ready",
         summary: "Whether the models are loaded and requests are taken",
+        credentials: Credentials::None,
         query: Query::None,
         body: RequestBody::None,
         answers: &[ok("They are", Content::Object)],
@@ -159,6 +235,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         path: "/metrics",
         id: "metrics",
         summary: "Figures for Prometheus; answered where the configuration allows it",
+        credentials: Credentials::None,
         query: Query::None,
         body: RequestBody::None,
         answers: &[ok("The figures", Content::Text(crate::telemetry::OPEN_METRICS))],
@@ -170,6 +247,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         path: "/openapi.json",
         id: "openApi",
         summary: "This document",
+        credentials: Credentials::None,
         query: Query::None,
         body: RequestBody::None,
         answers: &[ok("An OpenAPI 3.1 document", Content::Object)],
@@ -178,9 +256,19 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// The router of the table.
-pub(crate) fn router() -> Router<App> {
-    OPERATIONS.iter().fold(Router::new(), |router, operation| router.route(operation.path, (operation.handler)()))
+/// The router of the table. Those that want credentials are behind the check of them.
+pub(crate) fn router(app: &App) -> Router<App> {
+    OPERATIONS.iter().fold(Router::new(), |router, operation| {
+        let handler = (operation.handler)();
+        let handler = match operation.credentials {
+            Credentials::None => handler,
+            wanted => {
+                let guard = Guard { app: app.clone(), query_too: wanted == Credentials::HeaderOrQuery };
+                handler.route_layer(from_fn_with_state(guard, credentials::require))
+            }
+        };
+        router.route(operation.path, handler)
+    })
 }
 
 /// The route of a request as a label: its path in the table, whatever the client wrote.

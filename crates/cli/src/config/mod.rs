@@ -9,9 +9,11 @@ pub mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dictum_models::RegistryConfig;
 use dictum_service::ServiceConfig;
+use dictum_service::accounts::AccountsConfig;
 use dictum_watson::{MetricsFor, WatsonConfig};
 pub use table::Settings;
 use table::{SETTINGS, Setting};
@@ -251,6 +253,14 @@ impl Settings {
         config
     }
 
+    /// What accounts may be told.
+    pub fn accounts(&self) -> AccountsConfig {
+        AccountsConfig {
+            token_lifetime: Duration::from_secs(self.auth_token_seconds as u64),
+            ..AccountsConfig::default()
+        }
+    }
+
     /// What the wire interface may be told.
     pub fn watson(&self) -> WatsonConfig {
         WatsonConfig {
@@ -320,6 +330,8 @@ mod tests {
             ("[server", "line 1"),
             ("server = 3", "there is no setting \"server\""),
             ("[model]\npackages = [[\"a\"]]", "model.packages cannot hold a array"),
+            ("[auth]\nrequired = \"no\"", "auth.required \"no\" must be true or false"),
+            ("[auth]\ntoken_seconds = 0", "auth.token_seconds must be 1 or more"),
             ("[log]\nlevel = \"loud\"", "log.level \"loud\" must be"),
         ];
         for (text, expected) in cases {

@@ -196,7 +196,7 @@ settings! {
     server_listen: String = "127.0.0.1:8080", "server.listen", "`HOST:PORT`", Some("serve --listen"), is_address,
         "Address the server listens on. Port 0 picks a free one, which the server prints. Use `0.0.0.0:8080` to be reached from other machines.";
     server_data: Option<PathBuf> = "", "server.data", "directory", Some("--data"), anything,
-        "Everything the server keeps lies under it; it is created when missing. (Recognition keeps nothing: audio and transcripts are not stored.) Default: `$XDG_DATA_HOME/dictum`, else `~/.local/share/dictum`, else `/var/lib/dictum`.";
+        "Everything the server keeps lies under it; it is created when missing. (That is API keys, hashed, in `dictum.db`. Recognition keeps nothing: audio and transcripts are not stored.) Default: `$XDG_DATA_HOME/dictum`, else `~/.local/share/dictum`, else `/var/lib/dictum`.";
     server_public_url: Option<String> = "", "server.public_url", "URL", None, is_url,
         "URL at which clients reach the server, without `/v1`, for the links in its answers. None: what each request was sent to.";
     server_base_paths: Vec<String> = "", "server.base_paths", "list of paths; in the environment separated by `,`", None, are_paths,
@@ -215,6 +215,12 @@ settings! {
         "Private key of the certificate, not encrypted: RSA, ECDSA or Ed25519.";
     tls_self_signed: bool = "false", "tls.self_signed", "`true`, `false`", Some("serve --tls-self-signed"), anything,
         "For development: HTTPS with a certificate of the server's own making, kept as `tls/self-signed.crt` in the data directory. It is good for localhost, 127.0.0.1, ::1 and the name of the machine.";
+    auth_required: bool = "true", "auth.required", "`true`, `false`", Some("serve --no-auth"), anything,
+        "Whether requests must come with an API key (`dictum keys create`) or a token. `false` (`--no-auth`) serves whoever reaches the port, and is only accepted on a loopback address.";
+    auth_insecure_open_to_network: bool = "false", "auth.insecure_open_to_network", "`true`, `false`", Some("serve --insecure-open-to-network"), anything,
+        "Accept `auth.required = false` on any address. For networks where everybody may use the server.";
+    auth_token_seconds: usize = "3600", "auth.token_seconds", "seconds", None, is_positive,
+        "How long a token is good that was given for an API key.";
     model_dir: Option<PathBuf> = "/usr/share/pocketsphinx/model/en-us", "model.dir", "directory", Some("--model-dir"), anything,
         "The files of the US English default package, as Debian's `pocketsphinx-en-us` lays them out. Empty: do without.";
     model_packages: Vec<PathBuf> = "", "model.packages", "list of directories; in the environment separated by `:`", None, anything,

@@ -104,30 +104,36 @@ pub struct Server {
     /// From starting the process to the address on standard output, and to readiness.
     pub listening_after: Duration,
     pub ready_after: Duration,
-    data: TempDir,
+    data: Option<TempDir>,
     authority: PathBuf,
 }
 
 impl Server {
+    /// A server that serves everybody: most tests are not about credentials.
     pub fn start() -> Server {
-        Server::start_with(&[])
+        Server::start_with(&["--no-auth"])
     }
 
     pub fn start_with(arguments: &[&str]) -> Server {
-        Server::launch(arguments, None)
+        Server::start_on(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    /// A server with its data in `data/data`.
+    pub fn start_on(data: TempDir, arguments: &[&str]) -> Server {
+        Server::launch(data, arguments, None)
     }
 
     /// A server whose certificate this authority vouches for.
     pub fn start_trusting(authority: &Path, arguments: &[&str]) -> Server {
-        Server::launch(arguments, Some(authority.to_owned()))
+        Server::launch(tempfile::tempdir().unwrap(), arguments, Some(authority.to_owned()))
     }
 
-    fn launch(arguments: &[&str], authority: Option<PathBuf>) -> Server {
-        let data = tempfile::tempdir().unwrap();
+    fn launch(data: TempDir, arguments: &[&str], authority: Option<PathBuf>) -> Server {
         let began = Instant::now();
         let mut child = command()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--data"])
             .arg(data.path().join("data"))
+            .args(["--listen", "127.0.0.1:0"].iter().filter(|_| !arguments.contains(&"--listen")))
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -139,7 +145,8 @@ impl Server {
         let listening_after = began.elapsed();
         let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("printed {line:?}")).to_owned();
         let authority = authority.unwrap_or_else(|| data.path().join("data/tls/self-signed.crt"));
-        let mut server = Server { child, url, listening_after, ready_after: Duration::ZERO, data, authority };
+        let mut server =
+            Server { child, url, listening_after, ready_after: Duration::ZERO, data: Some(data), authority };
         while server.curl(&["/health/ready"]).status != 200 {
             assert!(began.elapsed() < Duration::from_secs(60), "not ready after a minute: {}", server.log());
             std::thread::sleep(Duration::from_millis(20));
@@ -153,8 +160,22 @@ impl Server {
         self.authority.clone()
     }
 
+    /// The data directory.
+    pub fn data(&self) -> String {
+        self.directory().join("data").display().to_string()
+    }
+
+    fn directory(&self) -> &Path {
+        self.data.as_ref().unwrap().path()
+    }
+
+    /// What [`Server::start_on`] takes, for another server after this one.
+    pub fn into_directory(mut self) -> TempDir {
+        self.data.take().unwrap()
+    }
+
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.data.path().join("log")).unwrap()
+        std::fs::read_to_string(self.directory().join("log")).unwrap()
     }
 
     /// curl with these arguments, of which the one that begins with `/` is the path.
@@ -169,7 +190,7 @@ impl Server {
             command.arg("--cacert").arg(self.authority());
         }
         for argument in arguments {
-            match argument.starts_with("/health") || argument.starts_with("/v1") {
+            match ["/health", "/v1", "/identity"].iter().any(|path| argument.starts_with(path)) {
                 true => command.arg(format!("{}{argument}", self.url)),
                 false => command.arg(argument),
             };

@@ -3,12 +3,15 @@
 
 pub mod audio;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dictum_models::{Registry, RegistryConfig};
+use dictum_service::accounts::{Access, Accounts, AccountsConfig};
 use dictum_service::{Service, ServiceConfig};
+use dictum_store::Store;
 use dictum_watson::{WatsonConfig, router};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -22,7 +25,7 @@ pub fn skipped(test: &str, reason: &str) {
 
 /// A running server.
 pub struct Server {
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
     pub service: Arc<Service>,
     task: tokio::task::JoinHandle<()>,
     package: Option<tempfile::TempDir>,
@@ -87,10 +90,26 @@ impl Server {
         Self::start(service, watson).await
     }
 
+    /// A server that asks for credentials, without model files, and the accounts it knows.
+    pub async fn with_accounts(config: AccountsConfig) -> (Server, Arc<Accounts>) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).await.unwrap();
+        let accounts = Accounts::open(store, config).await.unwrap();
+        let service = service_of(directory.path(), ServiceConfig::default());
+        let mut server = Self::guarded(service, Access::required(Arc::clone(&accounts)), WatsonConfig::default()).await;
+        server.package = Some(directory);
+        (server, accounts)
+    }
+
+    /// A server that serves everybody: most tests are not about credentials.
     async fn start(service: Arc<Service>, config: WatsonConfig) -> Server {
+        Self::guarded(service, Access::open("an-instance", Duration::from_secs(3600)).unwrap(), config).await
+    }
+
+    async fn guarded(service: Arc<Service>, access: Arc<Access>, config: WatsonConfig) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = router(Arc::clone(&service), config);
+        let app = router(Arc::clone(&service), access, config);
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Server { address, service, task, package: None }
     }
