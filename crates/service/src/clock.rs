@@ -5,10 +5,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How far a session has come with what was pushed into it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Progress {
+    /// Audio received so far, seconds. What is not decoded yet is estimated by what came before it.
+    pub received_seconds: f64,
     /// Audio decoded so far, seconds.
     pub audio_seconds: f64,
+    /// Of it given to the recogniser, seconds.
+    pub heard_seconds: f64,
+    /// Of it searched for words, seconds: without interim results an utterance is searched when it ends.
+    pub recognised_seconds: f64,
     /// For how long there has been audio waiting for the recogniser, without a break.
     pub behind: Duration,
 }
@@ -21,6 +27,7 @@ pub struct Progress {
 /// in hand is its ordinary latency and does not count as behind.)
 #[derive(Debug)]
 pub struct SessionClock {
+    window: Duration,
     elapsed: Duration,
     seen: Instant,
     audio_at_start: f64,
@@ -29,14 +36,23 @@ pub struct SessionClock {
 impl SessionClock {
     /// Length of a window.
     pub const WINDOW: Duration = Duration::from_secs(30);
-    /// Audio that must arrive in a window, seconds.
-    pub const QUOTA: f64 = 15.0;
     /// Work in hand up to this is not being behind.
     const LATENCY: Duration = Duration::from_secs(1);
 
     /// A clock whose first window begins now.
     pub fn new(now: Instant) -> Self {
-        SessionClock { elapsed: Duration::ZERO, seen: now, audio_at_start: 0.0 }
+        Self::with_window(now, Self::WINDOW)
+    }
+
+    /// A clock with windows of another length; half of one must be filled.
+    pub fn with_window(now: Instant, window: Duration) -> Self {
+        SessionClock { window, elapsed: Duration::ZERO, seen: now, audio_at_start: 0.0 }
+    }
+
+    /// Begins a new window, as if the present one had been filled.
+    pub fn restart(&mut self, progress: Progress) {
+        self.elapsed = Duration::ZERO;
+        self.audio_at_start = progress.audio_seconds;
     }
 
     /// Takes note of the session's progress. Returns how soon to look again, or `None`: the session has timed out.
@@ -46,11 +62,10 @@ impl SessionClock {
         if progress.behind < Self::LATENCY {
             self.elapsed += since;
         }
-        if progress.audio_seconds - self.audio_at_start >= Self::QUOTA {
-            self.elapsed = Duration::ZERO;
-            self.audio_at_start = progress.audio_seconds;
+        if progress.audio_seconds - self.audio_at_start >= self.window.as_secs_f64() / 2.0 {
+            self.restart(progress);
         }
-        let left = Self::WINDOW.checked_sub(self.elapsed).filter(|left| !left.is_zero())?;
+        let left = self.window.checked_sub(self.elapsed).filter(|left| !left.is_zero())?;
         Some(left.min(Self::LATENCY))
     }
 }
@@ -65,7 +80,8 @@ mod tests {
         let mut clock = SessionClock::new(start);
         let mut at = Duration::ZERO;
         while at < Duration::from_secs(600) {
-            let progress = Progress { audio_seconds: at.as_secs_f64().min(stops_at) * speed, behind };
+            let audio_seconds = at.as_secs_f64().min(stops_at) * speed;
+            let progress = Progress { audio_seconds, behind, ..Progress::default() };
             match clock.observe(start + at, progress) {
                 Some(wait) => at += wait.min(Duration::from_millis(100)),
                 None => return Some(at.as_secs_f64()),
@@ -91,6 +107,18 @@ mod tests {
     fn a_client_that_stops_is_given_up_within_thirty_seconds() {
         let after = times_out_after(1.0, 60.0, Duration::ZERO).expect("times out");
         assert!((75.0..=90.2).contains(&after), "{after}");
+    }
+
+    /// WS-E2: whatever else counts as a sign of life begins a new window.
+    #[test]
+    fn a_restart_gives_another_window() {
+        let start = Instant::now();
+        let mut clock = SessionClock::with_window(start, Duration::from_secs(4));
+        let nothing = Progress::default();
+        assert!(clock.observe(start + Duration::from_secs(3), nothing).is_some());
+        clock.restart(nothing);
+        assert!(clock.observe(start + Duration::from_secs(6), nothing).is_some());
+        assert!(clock.observe(start + Duration::from_secs(7), nothing).is_none());
     }
 
     /// REC-L4: processing time never trips it.

@@ -9,7 +9,7 @@ use dictum_models::ModelEntry;
 use dictum_models::recogniser::{Band, Event, Recogniser, Session};
 
 use crate::error::SessionError;
-use crate::metrics::Meter;
+use crate::metrics::{Measurements, Meter};
 use crate::session::{MINIMUM_BYTES, SessionRequest, Summary, Update};
 
 /// How long a turn takes before others have theirs.
@@ -81,6 +81,19 @@ pub(crate) enum Input {
     Nothing,
 }
 
+/// How far a session has come, in seconds of audio and bytes of the recording.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Position {
+    /// Bytes given to the audio decoder.
+    pub(crate) bytes: u64,
+    /// Decoded.
+    pub(crate) decoded: f64,
+    /// Given to the recogniser.
+    pub(crate) heard: f64,
+    /// Searched for words.
+    pub(crate) recognised: f64,
+}
+
 /// Where a turn has left the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -110,11 +123,16 @@ pub(crate) struct Decoding {
     /// Whether it knows that it has heard everything.
     ended: bool,
     events: Vec<Event>,
+    /// Whether utterances are searched while they last.
     live: bool,
     received: u64,
     /// The first bytes, until there are enough of them to be a recording.
     held: Vec<u8>,
     samples_heard: u64,
+    /// Seconds that were searched when the recogniser last had nothing more to do.
+    searched: f64,
+    /// Where the utterance began that waits for its search.
+    open_since: Option<f64>,
     inactivity_timeout: Option<f64>,
     audio_metrics: bool,
     meter: Option<Meter>,
@@ -164,6 +182,8 @@ impl Decoding {
             received: 0,
             held: Vec::new(),
             samples_heard: 0,
+            searched: 0.0,
+            open_since: None,
             inactivity_timeout,
             audio_metrics,
             meter: None,
@@ -184,6 +204,17 @@ impl Decoding {
             Some(recognition) if recognition.is_concluding() => Duration::ZERO,
             _ => LIVE_PATIENCE,
         }
+    }
+
+    /// How far it has come.
+    pub(crate) fn position(&self) -> Position {
+        let heard = self.samples_heard as f64 / f64::from(self.band.sample_rate());
+        let recognised = match self.open_since {
+            _ if self.working => self.searched,
+            Some(since) if !self.ended => since.min(heard),
+            _ => heard,
+        };
+        Position { bytes: self.received, decoded: self.audio_seconds(), heard, recognised }
     }
 
     /// Does one turn's work: recognises what has been heard, hears what has been decoded, decodes what has come. `input` gives
@@ -283,6 +314,7 @@ impl Decoding {
             meter.push(heard);
         }
         recognition.hear(heard);
+        self.searched = self.position().recognised;
         self.samples_heard += heard.len() as u64;
         self.recognised = end;
         self.working = true;
@@ -290,6 +322,7 @@ impl Decoding {
 
     /// Tells the recogniser that it has heard everything.
     fn end(&mut self) {
+        self.searched = self.position().recognised;
         self.ended = true;
         if let Some(recognition) = self.recognition.as_mut() {
             recognition.end();
@@ -304,6 +337,9 @@ impl Decoding {
             return Ok(());
         };
         self.working = recognition.advance(&mut self.events);
+        if !self.live {
+            self.open_since = open_after(&self.events, self.open_since);
+        }
         updates.extend(self.events.drain(..).map(Update::Event));
         match self.inactivity_timeout {
             Some(seconds) if !self.ended && recognition.silent_for() >= seconds => {
@@ -319,7 +355,7 @@ impl Decoding {
         self.recognition = None;
         let measurements = match self.meter.take() {
             Some(meter) => Some(meter.finish(speech_seconds)),
-            None => self.audio_metrics.then(|| Meter::new(self.model.info.rate()).finish(0.0)),
+            None => self.audio_metrics.then(Measurements::default),
         };
         Update::Finished(Box::new(Summary {
             bytes: self.received,
@@ -329,4 +365,13 @@ impl Decoding {
             measurements,
         }))
     }
+}
+
+/// Where the utterance began that is open after some events.
+fn open_after(events: &[Event], open_since: Option<f64>) -> Option<f64> {
+    events.iter().fold(open_since, |open, event| match event {
+        Event::SpeechBegin { at } => Some(*at),
+        Event::Interim(_) => open,
+        Event::Utterance(_) => None,
+    })
 }

@@ -140,6 +140,19 @@ pub struct Measurements {
     clipping: Histogram<7>,
 }
 
+impl Default for Measurements {
+    /// Of no audio at all.
+    fn default() -> Self {
+        Measurements {
+            seconds: 0.0,
+            speech: Vec::new(),
+            background: Vec::new(),
+            offset: Histogram::new(OFFSET_EDGES),
+            clipping: Histogram::new(CLIPPING_EDGES),
+        }
+    }
+}
+
 impl Measurements {
     /// Adds what was measured of another recording.
     pub fn merge(&mut self, other: Measurements) {

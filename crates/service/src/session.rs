@@ -14,7 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use crate::clock::Progress;
-use crate::decoding::{Decoding, Input, Step};
+use crate::decoding::{Decoding, Input, Position, Step};
 use crate::error::SessionError;
 use crate::metrics::Measurements;
 use crate::pool::{Job, PoolHandle, Turn, Work};
@@ -85,7 +85,7 @@ struct Pipe {
     outbox: VecDeque<Result<Update, SessionError>>,
     /// The decoding thread is done; `outbox` has its last word.
     closed: bool,
-    audio_seconds: f64,
+    position: Position,
     /// Since when there has been work in hand without a break.
     behind_since: Option<Instant>,
 }
@@ -99,6 +99,18 @@ impl Pipe {
         let bytes = if front.len() > most { front.split_to(most) } else { self.inbox.pop_front().unwrap_or_default() };
         self.inbox_bytes -= bytes.len();
         Input::Bytes(bytes)
+    }
+
+    fn progress(&self) -> Progress {
+        let Position { bytes, decoded, heard, recognised } = self.position;
+        let seconds_per_byte = if bytes == 0 { 0.0 } else { decoded / bytes as f64 };
+        Progress {
+            received_seconds: decoded + self.inbox_bytes as f64 * seconds_per_byte,
+            audio_seconds: decoded,
+            heard_seconds: heard,
+            recognised_seconds: recognised,
+            behind: self.behind_since.map_or(Duration::ZERO, |since| since.elapsed()),
+        }
     }
 
     fn close(&mut self, last: Option<SessionError>) {
@@ -163,7 +175,7 @@ impl Work for Task {
             pipe.outbox.extend(updates.into_iter().map(Ok));
             self.news.notify_one();
         }
-        pipe.audio_seconds = decoding.audio_seconds();
+        pipe.position = decoding.position();
         let last = match step {
             Ok(Step::Busy) => return Turn::Again,
             Ok(Step::Idle) => {
@@ -255,22 +267,34 @@ impl AudioInput {
     ///
     /// A push may overfill the room once, by the length of `bytes`: pass pieces as they come off the network.
     pub async fn push(&mut self, bytes: Bytes) -> Result<(), Closed> {
+        self.room().await;
+        self.add(bytes)
+    }
+
+    /// Waits until a push would not have to wait, or the session is closed. May be given up at any time.
+    pub async fn room(&mut self) {
         loop {
             {
-                let mut pipe = self.line.pipe();
-                if pipe.closed {
-                    return Err(Closed);
-                }
-                if pipe.inbox_bytes < self.buffered_bytes {
-                    if !bytes.is_empty() {
-                        pipe.inbox_bytes += bytes.len();
-                        pipe.inbox.push_back(bytes);
-                        pipe.behind_since.get_or_insert_with(Instant::now);
-                    }
-                    break;
+                let pipe = self.line.pipe();
+                if pipe.closed || pipe.inbox_bytes < self.buffered_bytes {
+                    return;
                 }
             }
             self.line.job.work.room.notified().await;
+        }
+    }
+
+    fn add(&mut self, bytes: Bytes) -> Result<(), Closed> {
+        {
+            let mut pipe = self.line.pipe();
+            if pipe.closed {
+                return Err(Closed);
+            }
+            if !bytes.is_empty() {
+                pipe.inbox_bytes += bytes.len();
+                pipe.inbox.push_back(bytes);
+                pipe.behind_since.get_or_insert_with(Instant::now);
+            }
         }
         self.line.wake();
         Ok(())
@@ -284,9 +308,7 @@ impl AudioInput {
 
     /// How far the session has come.
     pub fn progress(&self) -> Progress {
-        let pipe = self.line.pipe();
-        let behind = pipe.behind_since.map_or(Duration::ZERO, |since| since.elapsed());
-        Progress { audio_seconds: pipe.audio_seconds, behind }
+        self.line.pipe().progress()
     }
 }
 
@@ -305,6 +327,11 @@ pub struct Updates {
 }
 
 impl Updates {
+    /// How far the session has come, also when its input is complete.
+    pub fn progress(&self) -> Progress {
+        self.line.pipe().progress()
+    }
+
     /// The next update, or `None` after the last. An error is the last.
     pub async fn next(&mut self) -> Option<Result<Update, SessionError>> {
         loop {

@@ -15,6 +15,8 @@ pub struct WatsonConfig {
     pub keep_alive: Duration,
     /// Who may see `GET /metrics` among the other routes.
     pub metrics: MetricsFor,
+    /// WebSocket connections.
+    pub websocket: WebSocketConfig,
 }
 
 /// Who may see the figures.
@@ -28,6 +30,30 @@ pub enum MetricsFor {
     Nobody,
 }
 
+/// Settings of WebSocket connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketConfig {
+    /// Whether the second and later `start` messages of a connection are answered with `listening`, too (WS-1).
+    pub answer_every_start: bool,
+    /// How long a client may send nothing (WS-E2, WS-E4). 30 s by contract.
+    pub session_timeout: Duration,
+    /// How long a client may leave a message unread before it is given up.
+    pub write_timeout: Duration,
+    /// How long a client that was sent a close frame has for closing its end.
+    pub close_timeout: Duration,
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        WebSocketConfig {
+            answer_every_start: true,
+            session_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
 impl Default for WatsonConfig {
     fn default() -> Self {
         WatsonConfig {
@@ -36,6 +62,7 @@ impl Default for WatsonConfig {
             max_audio_bytes: 100 * 1024 * 1024,
             keep_alive: Duration::from_secs(20),
             metrics: MetricsFor::Loopback,
+            websocket: WebSocketConfig::default(),
         }
     }
 }

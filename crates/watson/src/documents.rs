@@ -1,9 +1,11 @@
 //! The JSON documents of the recognition and model routes (results.md, models.md), and what they are made of.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dictum_decoder::result::{Alternative, EndOfUtterance, Utterance, Word};
 use dictum_models::ModelEntry;
+use dictum_service::Progress;
 use dictum_service::metrics::{AudioMetrics as Measured, Bin};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,6 +22,9 @@ pub struct SpeechRecognitionResults {
     /// When speech was first heard, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speech_begin_event: Option<SpeechBeginEvent>,
+    /// How far processing has come, if asked for; never over HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processing_metrics: Option<ProcessingMetrics>,
     /// Measurements of the signal, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_metrics: Option<AudioMetrics>,
@@ -33,6 +38,13 @@ pub struct SpeechRecognitionResults {
 pub struct SpeechBeginEvent {
     /// Seconds from the start of the audio.
     pub begin: f64,
+}
+
+impl SpeechBeginEvent {
+    /// Speech that began at so many seconds.
+    pub fn new(at: f64) -> SpeechBeginEvent {
+        SpeechBeginEvent { begin: round(at) }
+    }
 }
 
 /// `SpeechRecognitionResult`: one utterance.
@@ -153,12 +165,37 @@ pub fn result(utterance: &Utterance, show: &Show) -> SpeechRecognitionResult {
     }
 }
 
+/// What has been understood of an utterance that is still open (WS-R6): its text and, if asked for, its words' times.
+pub fn interim_result(words: &[Word], show: &Show) -> SpeechRecognitionResult {
+    let reading = SpeechRecognitionAlternative {
+        transcript: transcript(words),
+        confidence: None,
+        timestamps: show.timestamps.then(|| words.iter().map(timestamp).collect()),
+        word_confidence: None,
+    };
+    SpeechRecognitionResult {
+        is_final: false,
+        alternatives: vec![reading],
+        keywords_result: BTreeMap::new(),
+        word_alternatives: None,
+        end_of_utterance: None,
+    }
+}
+
+/// Words, each followed by a space.
+fn transcript(words: &[Word]) -> String {
+    words.iter().flat_map(|word| [word.text.as_str(), " "]).collect()
+}
+
+fn timestamp(word: &Word) -> (String, f64, f64) {
+    (word.text.clone(), round(word.start), round(word.end))
+}
+
 fn alternative(reading: &Alternative, best: bool, show: &Show) -> SpeechRecognitionAlternative {
     let of_words = |wanted: bool| (best && wanted).then_some(&reading.words);
-    let timestamp = |word: &Word| (word.text.clone(), round(word.start), round(word.end));
     let word_confidence = |word: &Word| (word.text.clone(), confidence(word.confidence));
     SpeechRecognitionAlternative {
-        transcript: reading.words.iter().flat_map(|word| [word.text.as_str(), " "]).collect(),
+        transcript: transcript(&reading.words),
         confidence: best.then(|| confidence(reading.confidence)),
         timestamps: of_words(show.timestamps).map(|words| words.iter().map(timestamp).collect()),
         word_confidence: of_words(show.word_confidence).map(|words| words.iter().map(word_confidence).collect()),
@@ -227,6 +264,36 @@ impl From<Measured> for AudioMetrics {
                 speech_level: bins(measured.speech_level),
                 non_speech_level: bins(measured.non_speech_level),
             },
+        }
+    }
+}
+
+/// `ProcessingMetrics`: how far a request has come (results.md section 7.1).
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProcessingMetrics {
+    processed_audio: ProcessedAudio,
+    wall_clock_since_first_byte_received: f64,
+    periodic: bool,
+}
+
+/// Seconds of audio, each at most the one before.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+struct ProcessedAudio {
+    received: f64,
+    seen_by_engine: f64,
+    transcription: f64,
+}
+
+impl ProcessingMetrics {
+    /// The report of a request whose first byte came `elapsed` ago. `periodic`: it comes by itself, not with a result.
+    pub fn new(progress: Progress, elapsed: Duration, periodic: bool) -> ProcessingMetrics {
+        let received = round(progress.received_seconds);
+        let seen_by_engine = round(progress.heard_seconds).min(received);
+        let transcription = round(progress.recognised_seconds).min(seen_by_engine);
+        ProcessingMetrics {
+            processed_audio: ProcessedAudio { received, seen_by_engine, transcription },
+            wall_clock_since_first_byte_received: round(elapsed.as_secs_f64()),
+            periodic,
         }
     }
 }
@@ -378,6 +445,51 @@ mod tests {
         assert_eq!(all["word_alternatives"].as_array().unwrap().len(), 2);
     }
 
+    /// WS-R6, WS-R16, results.md section 10
+    #[test]
+    fn interim_results_have_text_and_times_only() {
+        let words = &utterance().alternatives[0].words;
+        let everything = Show {
+            timestamps: true,
+            word_confidence: true,
+            word_alternatives: Some(0.0),
+            end_of_utterance: true,
+            keywords: vec!["several".to_owned()],
+            ..Show::default()
+        };
+        assert_eq!(
+            serde_json::to_value(interim_result(words, &everything)).unwrap(),
+            json!({ "final": false, "alternatives": [{
+                "transcript": "several tornadoes ",
+                "timestamps": [["several", 1.0, 1.51], ["tornadoes", 1.52, 2.16]]
+            }] })
+        );
+        assert_eq!(
+            serde_json::to_value(interim_result(words, &Show::default())).unwrap(),
+            json!({ "final": false, "alternatives": [{ "transcript": "several tornadoes " }] })
+        );
+    }
+
+    /// results.md 7.1: received >= seen_by_engine >= transcription
+    #[test]
+    fn processing_metrics_never_run_ahead_of_themselves() {
+        let progress = Progress {
+            received_seconds: 7.036,
+            audio_seconds: 7.0,
+            heard_seconds: 7.04,
+            recognised_seconds: 0.49,
+            behind: Duration::ZERO,
+        };
+        assert_eq!(
+            serde_json::to_value(ProcessingMetrics::new(progress, Duration::from_millis(324), true)).unwrap(),
+            json!({
+                "processed_audio": { "received": 7.04, "seen_by_engine": 7.04, "transcription": 0.49 },
+                "wall_clock_since_first_byte_received": 0.32,
+                "periodic": true
+            })
+        );
+    }
+
     #[test]
     fn end_of_utterance_is_in_the_words_of_the_contract() {
         assert_eq!(shown(&Show { end_of_utterance: true, ..Show::default() })["end_of_utterance"], "end_of_data");
@@ -396,6 +508,7 @@ mod tests {
             results: vec![],
             result_index: 0,
             speech_begin_event: None,
+            processing_metrics: None,
             audio_metrics: None,
             warnings: vec![],
         };

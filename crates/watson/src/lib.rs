@@ -26,6 +26,7 @@
 //! |---|---|
 //! | `GET /v1/models`, `GET /v1/models/{model_id}` | the models that are installed |
 //! | `POST /v1/recognize` | a transcript of the audio in the body, see [`recognize`] |
+//! | `GET /v1/recognize` (WebSocket) | transcripts of audio as it is spoken, see [`websocket`] |
 //! | `POST /identity/token`, `POST /v1/authorize`, `POST /icp4d-api/v1/authorize`, `GET /v1/preauth/validateAuth` | a token for an API key, as IBM Cloud and Cloud Pak for Data give it |
 //! | `GET /health/live`, `GET /health/ready` | whether the process answers, and whether it takes requests |
 //! | `GET /metrics` | figures for Prometheus |
@@ -51,6 +52,7 @@ pub mod parameters;
 pub mod recognize;
 mod routes;
 mod telemetry;
+pub mod websocket;
 
 use std::sync::Arc;
 
@@ -59,14 +61,17 @@ use axum::extract::Request;
 use axum::http::{HeaderName, Method};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use dictum_models::ModelEntry;
 use dictum_service::Service;
 use dictum_service::accounts::Access;
 use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 
-pub use config::{MetricsFor, WatsonConfig};
+pub use config::{MetricsFor, WatsonConfig, WebSocketConfig};
+use error::ApiError;
 use http::{Prefixes, TRANSACTION_ID};
+use parameters::Settings;
 use telemetry::Telemetry;
 
 /// What the routes share.
@@ -76,6 +81,21 @@ pub(crate) struct App {
     pub(crate) access: Arc<Access>,
     pub(crate) config: Arc<WatsonConfig>,
     pub(crate) telemetry: Arc<Telemetry>,
+}
+
+impl App {
+    /// The model that a request's parameters name, or the default one.
+    pub(crate) fn chosen_model(&self, settings: &Settings) -> Result<ModelEntry, ApiError> {
+        let registry = self.service.registry();
+        match &settings.model {
+            Some(name) => Ok(registry.resolve(name)?),
+            // MODEL-01: the client did not choose this name, so that it is missing is not its mistake.
+            None => {
+                let name = registry.default_model();
+                registry.resolve(name).map_err(|_| ApiError::not_found(format!("Model '{name}' not found")))
+            }
+        }
+    }
 }
 
 /// The interface of a service, and the figures about it.

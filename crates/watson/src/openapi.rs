@@ -169,6 +169,7 @@ fn response(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
         Content::Json(schema) => ("application/json", json!(schema(generator))),
         Content::Object => ("application/json", json!({ "type": "object" })),
         Content::Text(media) => (media, json!({ "type": "string" })),
+        Content::Nothing => return json!({ "description": answer.meaning, "headers": headers() }),
     };
     json!({
         "description": answer.meaning,

@@ -11,7 +11,7 @@ use crate::credentials::{self, Guard, tokens};
 use crate::documents::{SpeechModel, SpeechModels, SpeechRecognitionResults};
 use crate::openapi::{Schema, schema_of};
 use crate::parameters::Place;
-use crate::{App, health, models, openapi, recognize};
+use crate::{App, health, models, openapi, recognize, websocket};
 
 /// One method on one path.
 pub(crate) struct Operation {
@@ -96,6 +96,7 @@ pub(crate) enum Content {
     Object,
     /// Text of this type.
     Text(&'static str),
+    Nothing,
 }
 
 impl Operation {
@@ -205,6 +206,22 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         answers: &[ok("The token", Content::Object)],
         refusals: &[401],
         handler: || get(tokens::former_cloud_pak),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/v1/recognize",
+        id: "recognizeUsingWebSocket",
+        summary: "Transcripts of audio while it is spoken, over a WebSocket",
+        credentials: Credentials::HeaderOrQuery,
+        query: Query::Recognition(Place::SocketQuery),
+        body: RequestBody::None,
+        answers: &[Answer {
+            status: 101,
+            meaning: "The WebSocket is open: `start`, audio and `stop` go in, results come out",
+            content: Content::Nothing,
+        }],
+        refusals: &[400, 401, 404, 426],
+        handler: || get(websocket::connect),
     },
     Operation {
         verb: Verb::Get,

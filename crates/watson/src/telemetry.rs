@@ -92,7 +92,6 @@ impl Telemetry {
     }
 
     /// A WebSocket has been opened; it counts as open until what is returned is dropped.
-    #[allow(dead_code, reason = "called by the WebSocket route")]
     pub(crate) fn socket_opened(self: &Arc<Self>) -> OpenSocket {
         self.sockets.inc();
         self.sockets_opened.inc();
@@ -100,7 +99,6 @@ impl Telemetry {
     }
 
     /// A WebSocket has begun a recognition request.
-    #[allow(dead_code, reason = "called by the WebSocket route")]
     pub(crate) fn socket_request(&self) {
         self.socket_requests.inc();
     }

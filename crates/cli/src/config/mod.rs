@@ -14,7 +14,7 @@ use std::time::Duration;
 use dictum_models::RegistryConfig;
 use dictum_service::ServiceConfig;
 use dictum_service::accounts::AccountsConfig;
-use dictum_watson::{MetricsFor, WatsonConfig};
+use dictum_watson::{MetricsFor, WatsonConfig, WebSocketConfig};
 pub use table::Settings;
 use table::{SETTINGS, Setting};
 
@@ -270,6 +270,10 @@ impl Settings {
                 "everybody" => MetricsFor::Everybody,
                 "nobody" => MetricsFor::Nobody,
                 _ => MetricsFor::Loopback,
+            },
+            websocket: WebSocketConfig {
+                answer_every_start: self.websocket_answer_every_start,
+                ..WebSocketConfig::default()
             },
             ..WatsonConfig::default()
         }

@@ -233,6 +233,8 @@ settings! {
         "Another address, plain HTTP, for `GET /metrics` and the questions after health alone: whoever reaches it sees the figures. None: no such address.";
     metrics_shown_to: String = "loopback", "metrics.shown_to", "`loopback`, `everybody`, `nobody`", None, is_audience,
         "Who sees `GET /metrics` at the server's main address. `loopback`: clients on the same machine whose request no proxy has forwarded.";
+    websocket_answer_every_start: bool = "true", "websocket.answer_every_start", "`true`, `false`", None, anything,
+        "Whether each `start` on a WebSocket is answered with `listening`, or only the first: for clients that count these messages.";
     log_level: String = "info", "log.level", "`error`, `warn`, `info`, `debug`, `trace`", None, is_level,
         "How much the server writes to standard error.";
     log_format: String = "text", "log.format", "`text`, `json`", None, is_format,

@@ -10,15 +10,16 @@ pub fn page() -> String {
         "<!-- Written by `DICTUM_WRITE_DOCS=1 cargo test -p dictum-watson page` from crates/watson/src/parameters/table.rs. -->\n\
          # Recognition parameters\n\n\
          What `POST /v1/recognize` takes in its query, or in the `metadata` of a multipart body, and what the asynchronous and\n\
-         WebSocket interfaces take in theirs. (Of these only `POST /v1/recognize` is served so far; custom models do not exist\n\
-         yet, so that a request that names one is answered with 401.)\n\n\
+         WebSocket interfaces take in theirs. (The asynchronous interface is not served yet; custom models do not exist yet, so\n\
+         that a request that names one is answered with 401.)\n\n\
          - **Models**: P previous generation (`*_BroadbandModel`, `*_NarrowbandModel`), N next generation (`*_Multimedia`,\n  \
            `*_Telephony`), L large (`en-US`). Other models ignore the parameter and say so: `Unknown arguments: NAME.`\n\
          - **Where**: Q query of `POST /v1/recognize`, M multipart metadata, J query of `POST /v1/recognitions`, W query of the\n  \
-           WebSocket, S its `start` message. Elsewhere the parameter is unknown: `Unknown url query arguments: NAME.`\n\
+           WebSocket, S its `start` message. Elsewhere the parameter is unknown: `Unknown url query arguments: NAME.` in a\n  \
+           query, `Unknown arguments: NAME.` in JSON.\n\
          - **Effect**: *yes*: as documented. *Not yet*: the value is checked, and when it asks for something, the answer warns:\n  \
            `Arguments without effect on this server: NAME.`\n\n\
-         A value of the wrong type or out of range is answered with 400.\n\n\
+         A value of the wrong type or out of range is answered with 400, in a `start` message with an error before the close.\n\n\
          | Name | Value | Default | Models | Where | Effect | Meaning |\n|---|---|---|---|---|---|---|\n",
     );
     for parameter in PARAMETERS {

@@ -1,5 +1,7 @@
 //! What a request's parameters come to for the model it names.
 
+use std::time::Duration;
+
 use dictum_models::ModelEntry;
 use dictum_models::recogniser::Options;
 
@@ -12,6 +14,10 @@ const MOST_ALTERNATIVES: i64 = 100;
 /// Inactivity timeout of a request that names none, seconds (REC-L5).
 const INACTIVITY_TIMEOUT: i64 = 30;
 
+/// Seconds between reports of processing metrics: less behaves as the least (recognize.md section 3), more than a day as never.
+const LEAST_INTERVAL: f64 = 0.1;
+const MOST_INTERVAL: f64 = 86_400.0;
+
 /// What to do, and what to show of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -19,6 +25,8 @@ pub struct Plan {
     pub options: Options,
     /// Seconds of streamed audio without speech after which the request fails; `None`: never.
     pub inactivity_timeout: Option<f64>,
+    /// How often to report how far processing has come; `None`: never.
+    pub processing_metrics: Option<Duration>,
     /// What the answer shows.
     pub show: Show,
     /// What the client is told about its parameters.
@@ -82,12 +90,15 @@ pub fn plan(mut given: Given, model: &ModelEntry) -> Result<Plan, ApiError> {
         background_audio_suppression: settings
             .background_audio_suppression
             .map_or(defaults.background_audio_suppression, |suppression| suppression as f32),
+        interim_results: on(settings.interim_results) && !redaction && settings.smart_formatting_version != Some(2),
         ..defaults
     };
+    let interval = settings.processing_metrics_interval.unwrap_or(1.0).clamp(LEAST_INTERVAL, MOST_INTERVAL);
     let timeout = settings.inactivity_timeout.unwrap_or(INACTIVITY_TIMEOUT);
     Ok(Plan {
         options,
         inactivity_timeout: (timeout > 0).then_some(timeout as f64),
+        processing_metrics: on(settings.processing_metrics).then(|| Duration::from_secs_f64(interval)),
         show: Show {
             timestamps: on(settings.timestamps) || on(settings.speaker_labels),
             word_confidence: on(settings.word_confidence),
@@ -215,6 +226,7 @@ fn warnings(given: &Given, unsupported: Vec<&'static str>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use dictum_models::{Registry, RegistryConfig};
+    use serde_json::json;
 
     use super::*;
     use crate::parameters::Place;
@@ -283,6 +295,37 @@ mod tests {
             planned("en-US_BroadbandModel", "redaction=true&max_alternatives=5").unwrap().options.max_alternatives,
             1
         );
+    }
+
+    fn planned_start(name: &str, members: serde_json::Value) -> Plan {
+        let mut given = Given::default();
+        given.read_json(members.as_object().unwrap(), Place::SocketStart, &[]).unwrap();
+        plan(given, &model(name)).unwrap()
+    }
+
+    /// WS-R13, WS-R15
+    #[test]
+    fn interim_results_go_with_anything_but_redaction_and_the_second_formatting() {
+        let interim = |members| planned_start("en-US_Telephony", members).options.interim_results;
+        assert!(interim(json!({"interim_results": true})));
+        assert!(interim(json!({"interim_results": "True", "low_latency": false, "speaker_labels": true})));
+        assert!(!interim(json!({})));
+        assert!(!interim(json!({"interim_results": true, "redaction": true})));
+        assert!(!interim(json!({"interim_results": true, "smart_formatting_version": 2})));
+        assert!(planned("en-US_Telephony", "interim_results=true").unwrap().warnings[0].contains("interim_results"));
+    }
+
+    /// results.md 7.1
+    #[test]
+    fn processing_metrics_come_every_second_or_as_told() {
+        let interval = |members| planned_start("en-US_BroadbandModel", members).processing_metrics;
+        assert_eq!(interval(json!({"processing_metrics_interval": 3})), None);
+        assert_eq!(interval(json!({"processing_metrics": true})), Some(Duration::from_secs(1)));
+        let some = |seconds: f64| interval(json!({"processing_metrics": true, "processing_metrics_interval": seconds}));
+        assert_eq!([some(0.25), some(0.0)], [250, 100].map(|ms| Some(Duration::from_millis(ms))));
+        assert!(some(f64::MAX) > Some(Duration::from_secs(3_600)));
+        let next = planned_start("en-US_Telephony", json!({"processing_metrics": true}));
+        assert_eq!((next.processing_metrics, next.warnings.len()), (None, 1), "the previous generation only");
     }
 
     /// models.md, feature matrix

@@ -91,6 +91,7 @@ mod tests {
             results: Vec::new(),
             result_index: 0,
             speech_begin_event: None,
+            processing_metrics: None,
             audio_metrics: None,
             warnings: Vec::new(),
         }

@@ -91,15 +91,7 @@ fn read_head(app: &App, parts: &request::Parts) -> Result<Head, ApiError> {
     };
     let mut given = Given::default();
     given.read_query(parts.uri.query().unwrap_or_default(), place)?;
-    let registry = app.service.registry();
-    let model = match &given.settings.model {
-        Some(name) => registry.resolve(name)?,
-        // MODEL-01: the client did not choose this name, so that it is missing is not its mistake.
-        None => {
-            let name = registry.default_model();
-            registry.resolve(name).map_err(|_| ApiError::not_found(format!("Model '{name}' not found")))?
-        }
-    };
+    let model = app.chosen_model(&given.settings)?;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let announced = parts.extensions.get::<LengthAnnounced>().is_some_and(|LengthAnnounced(announced)| *announced);
     let limit = app.config.max_audio_bytes;
@@ -284,7 +276,8 @@ impl Transcription {
         SpeechRecognitionResults {
             results: self.results,
             result_index: 0,
-            speech_begin_event: begin.map(|begin| SpeechBeginEvent { begin: (begin * 100.0).round() / 100.0 }),
+            speech_begin_event: begin.map(SpeechBeginEvent::new),
+            processing_metrics: None,
             audio_metrics: self.measurements.map(|measurements| AudioMetrics::from(measurements.metrics())),
             warnings: self.plan.warnings,
         }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod audio;
+pub mod socket;
 
 use std::net::SocketAddr;
 use std::path::Path;
