@@ -21,7 +21,7 @@
 //! Queries and migrations are written once, for SQLite and PostgreSQL alike, and run through `sqlx`'s runtime-chosen driver.
 //! That holds as long as they keep to what both understand: columns are `TEXT`, `BIGINT` (times, in milliseconds) and `DOUBLE
 //! PRECISION`; parameters are written `$1`, `$2`; conflicts are settled by `ON CONFLICT`; bytes are text in hexadecimal. What
-//! differs (how a writing transaction begins, how a connection is set up) is in [`backend`].
+//! differs (how a writing transaction begins, how a connection is set up) is in `backend.rs`.
 #![forbid(unsafe_code)]
 
 mod accounts;

@@ -9,7 +9,7 @@
 //! Which routes want them, and take them from the query, is in the table of routes (`routes.rs`).
 //!
 //! A request that fails is answered 401 with one and the same body, whatever was wrong (AUTH-11). One that passes has its
-//! [`Principal`](dictum_service::accounts::Principal) as an extension. A WebSocket is a request until it is upgraded: what
+//! [`Principal`] as an extension. A WebSocket is a request until it is upgraded: what
 //! happens to its credentials later does not end it (AUTH-12).
 
 pub(crate) mod tokens;
