@@ -30,6 +30,7 @@ mod features;
 mod format;
 mod frontend;
 mod model;
+mod narrowband;
 mod scoring;
 mod units;
 
@@ -39,7 +40,8 @@ pub use format::{
     BasePhone, FeatParams, ModelDefinition, ParameterFile, ParameterKind, QuantizedWeights, Transform, Triphone,
     WordPosition, parse_feat_params, parse_mdef, parse_parameters, parse_sendump,
 };
-pub use frontend::{FrontEnd, FrontEndConfig, NarrowbandMap};
+pub use frontend::{FrontEnd, FrontEndConfig};
 pub use model::SphinxModel;
+pub use narrowband::{NarrowbandMap, NarrowbandRow, PhoneMap};
 pub use scoring::{Pruning, Scorer, Tying};
 pub use units::{PhoneId, SequenceId, Transitions, Units};

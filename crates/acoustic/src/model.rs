@@ -9,8 +9,9 @@ use crate::format::{
     ModelDefinition, ParameterFile, ParameterKind, parse_feat_params, parse_mdef, parse_parameters, parse_sendump,
 };
 use crate::frontend::FrontEndConfig;
+use crate::narrowband::{NarrowbandMap, StreamMap};
 use crate::scoring::{Gaussians, Mixtures, Scorer, Tying, Weights};
-use crate::units::{Transitions, Units, transitions_from_counts};
+use crate::units::{PhoneId, Transitions, Units, transitions_from_counts};
 
 /// Least transition probability that is not zero.
 const TRANSITION_FLOOR: f32 = 1e-4;
@@ -18,7 +19,7 @@ const TRANSITION_FLOOR: f32 = 1e-4;
 /// A CMU Sphinx acoustic model. Immutable once loaded: share it among sessions.
 #[derive(Debug)]
 pub struct SphinxModel {
-    units: Units,
+    units: Arc<Units>,
     front_end: FrontEndConfig,
     gaussians: Gaussians,
     mixtures: Arc<Mixtures>,
@@ -48,7 +49,40 @@ impl SphinxModel {
         let (tying, codebook_of) = assign_codebooks(&definition, gaussians.codebooks).map_err(unusable)?;
         let units = Units::new(&definition, &matrices).map_err(unusable)?;
         let mixtures = Mixtures::new(tying, &gaussians, &weights, &codebook_of, stream_dimensions);
-        Ok(SphinxModel { units, front_end: FrontEndConfig::new(params), gaussians, mixtures: Arc::new(mixtures) })
+        Ok(SphinxModel {
+            units: Arc::new(units),
+            front_end: FrontEndConfig::new(params),
+            gaussians,
+            mixtures: Arc::new(mixtures),
+        })
+    }
+
+    /// The same model for samples at half its rate (8 kHz for a 16 kHz model): its Gaussians are carried over by `map`;
+    /// phones, HMMs and mixture weights are this model's own, shared with it.
+    ///
+    /// Codebooks that belong to a phone are carried over by its rows, others by those for all phones.
+    ///
+    /// # Errors
+    /// A message when the map was made for another filterbank, when a stream has some but not all coefficients of a kind
+    /// of feature, or when the map leads to Gaussians that are not finite.
+    pub fn narrowband(&self, map: &NarrowbandMap) -> Result<SphinxModel, String> {
+        let front_end = self.front_end.clone().with_narrowband(map.bands(), map.floor(), map.mean())?;
+        let mut gaussians = self.gaussians.clone();
+        for codebook in 0..gaussians.codebooks {
+            let phone = match self.tying() {
+                Tying::PhoneticallyTied => self.units.phone_name(codebook as PhoneId),
+                Tying::SemiContinuous | Tying::Continuous => "",
+            };
+            for (stream, dimensions) in self.mixtures.stream_dimensions.iter().enumerate() {
+                let carrier = StreamMap::new(map.phone(phone), dimensions)?;
+                for density in 0..gaussians.densities {
+                    let (mean, variance) = gaussians.density_mut(codebook, stream, density);
+                    carrier.apply(mean, variance)?;
+                }
+            }
+        }
+        let mixtures = Arc::new(self.mixtures.with_gaussians(&gaussians));
+        Ok(SphinxModel { units: Arc::clone(&self.units), front_end, gaussians, mixtures })
     }
 
     /// The phones and HMMs.

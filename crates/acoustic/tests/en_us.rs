@@ -5,10 +5,7 @@ mod common;
 use std::collections::HashMap;
 use std::process::Command;
 
-use dictum_acoustic::{
-    FrontEnd, FrontEndConfig, NarrowbandMap, SphinxModel, Tying, WordPosition, cepstral_mean, parse_feat_params,
-    parse_mdef,
-};
+use dictum_acoustic::{SphinxModel, Tying, WordPosition, parse_mdef};
 
 #[test]
 fn the_installed_model_has_the_published_shape() {
@@ -93,61 +90,4 @@ fn a_continuous_model_of_the_test_data_loads() {
     let model = SphinxModel::load(dir).unwrap();
     assert_eq!(model.tying(), Tying::Continuous);
     assert_eq!(model.senone_count(), 102);
-}
-
-#[test]
-fn the_narrowband_map_fits_the_installed_model() {
-    let Some(dir) = common::model_dir("the_narrowband_map_fits_the_installed_model") else { return };
-    let model = SphinxModel::load(&dir).unwrap();
-    let config = model.front_end().clone().with_narrowband(NarrowbandMap::us_english()).unwrap();
-    assert_eq!(config.sample_rate(), 8000.0);
-}
-
-/// How far predictions are from the wideband cepstra, as a share of their variance; both less their means.
-fn unexplained(wide: &[[f32; 13]], predicted: &[[f32; 13]]) -> f32 {
-    let frames = wide.len().min(predicted.len());
-    let (wide, predicted) = (&wide[..frames], &predicted[..frames]);
-    let (wide_mean, predicted_mean) = (cepstral_mean(wide), cepstral_mean(predicted));
-    let share = |k: usize| {
-        let wide = wide.iter().map(|frame| frame[k] - wide_mean[k]);
-        let predicted = predicted.iter().map(|frame| frame[k] - predicted_mean[k]);
-        let error: f32 = wide.clone().zip(predicted).map(|(wide, predicted)| (wide - predicted).powi(2)).sum();
-        error / wide.map(|wide| wide * wide).sum::<f32>()
-    };
-    (0..13).map(share).sum::<f32>() / 13.0
-}
-
-#[test]
-fn the_narrowband_map_beats_upsampling() {
-    let test = "the_narrowband_map_beats_upsampling";
-    let Some(audio) = common::shared_audio(test) else { return };
-    if !common::tool(test, "ffmpeg", "ffmpeg") {
-        return;
-    }
-    let params = parse_feat_params(b"-lowerf 130 -upperf 6800 -nfilt 25 -transform dct -lifter 22").unwrap();
-    let wideband = FrontEndConfig::new(params);
-    let narrowband = wideband.clone().with_narrowband(NarrowbandMap::us_english()).unwrap();
-    let cepstra = |config: &FrontEndConfig, samples: &[f32]| {
-        let mut out = Vec::new();
-        let mut front_end = FrontEnd::new(config);
-        front_end.push(samples, &mut out);
-        front_end.finish(&mut out);
-        out
-    };
-    let manifest = std::fs::read_to_string(audio.join("en/manifest.tsv")).unwrap();
-    let clean = manifest.lines().filter(|line| line.contains("arctic"));
-    let (mut mapped, mut upsampled, mut count) = (0.0, 0.0, 0.0);
-    for path in clean.filter_map(|line| line.split('\t').next()).take(5) {
-        let path = audio.join("en").join(path);
-        let narrow = common::read_audio(&path, 8000);
-        let wide = cepstra(&wideband, &common::read_audio(&path, 16_000));
-        mapped += unexplained(&wide, &cepstra(&narrowband, &narrow));
-        // Zeros between the samples, then the average of neighbours: plain linear interpolation.
-        let doubled: Vec<f32> = narrow.windows(2).flat_map(|pair| [pair[0], (pair[0] + pair[1]) / 2.0]).collect();
-        upsampled += unexplained(&wide, &cepstra(&wideband, &doubled));
-        count += 1.0;
-    }
-    let (mapped, upsampled) = (mapped / count, upsampled / count);
-    println!("not explained: mapped {mapped:.3}, upsampled {upsampled:.3}");
-    assert!(mapped < 0.35 && mapped < 0.8 * upsampled, "mapped {mapped}, upsampled {upsampled}");
 }

@@ -3,11 +3,12 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
 
 use common::tiny::{Order, Tiny, s3};
 use dictum_acoustic::{
-    ModelError, NarrowbandMap, ParameterKind, ParseError, SphinxModel, parse_feat_params, parse_mdef, parse_parameters,
-    parse_sendump,
+    ModelError, NarrowbandMap, NarrowbandRow, ParameterKind, ParseError, SphinxModel, parse_feat_params, parse_mdef,
+    parse_parameters, parse_sendump,
 };
 use proptest::prelude::*;
 
@@ -46,7 +47,8 @@ fn readers() -> Vec<(&'static str, Vec<u8>, Reader)> {
     let weights = |bytes: &[u8]| parse_parameters(bytes, ParameterKind::MixtureWeights).map(drop);
     let matrices = |bytes: &[u8]| parse_parameters(bytes, ParameterKind::TransitionMatrices).map(drop);
     let mdef = |bytes: &[u8]| parse_mdef(bytes).map(drop);
-    let map = NarrowbandMap::new(14, 1, [1.0; 13], vec![[0.5; 13]; 42]).unwrap();
+    let row = NarrowbandRow { bias: 0.5, variance: 1.0, weights: [0.0; 13] };
+    let map = NarrowbandMap::new(14, 1.0, [0.0; 13], [[row; 13]; 3], BTreeMap::new()).unwrap();
     let codes: Vec<u8> = tiny.quantized().iter().map(|value| value % 16).collect();
     vec![
         ("mdef", tiny.mdef_binary(Order::Little), Box::new(mdef)),

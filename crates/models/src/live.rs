@@ -10,7 +10,7 @@ use dictum_acoustic::{FEATURE_CONTEXT, features_of};
 use dictum_decoder::result::{Interim, Word};
 use dictum_language::{LanguageModel, WordId};
 
-use crate::recogniser::Recogniser;
+use crate::recogniser::{Band, Recogniser};
 use crate::segmenter::OpenUtterance;
 use crate::work_space::{Lent, Purpose};
 
@@ -44,9 +44,9 @@ pub struct Live {
 
 impl Live {
     /// A search for an utterance that has just begun. `mean` is what the session heard before.
-    pub fn new(recogniser: &Arc<Recogniser>, mean: RunningMean) -> Live {
+    pub fn new(recogniser: &Arc<Recogniser>, band: Band, mean: RunningMean) -> Live {
         let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
-        let work = Recogniser::work_space(recogniser, Purpose::Interim);
+        let work = Recogniser::work_space(recogniser, band, Purpose::Interim);
         Live { work, mean, done: 0, averaged: 0, recent: Default::default(), told: Vec::new(), frame_seconds }
     }
 

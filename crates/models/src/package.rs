@@ -16,7 +16,7 @@
 //! dictionary = "cmudict-en-us.dict"
 //! noise_dictionary = "en-us/noisedict"
 //! language_model = "en-us.lm.bin"
-//! narrowband_map = "narrowband.map"   # optional
+//! narrowband_map = "narrowband.map"   # optional: how 8 kHz speech differs; `dictum_acoustic::NarrowbandMap`
 //!
 //! [checksums]                     # optional, SHA-256; compared by `dictum models check`
 //! "en-us.lm.bin" = "db21d0642286677699e6dbc859d2e5395570222361999387ce60f6e1d01995d6"
@@ -61,7 +61,8 @@ pub struct PackageFiles {
     pub noise_dictionary: PathBuf,
     /// N-gram language model: `.lm.bin`, `.lm.DMP` or ARPA.
     pub language_model: PathBuf,
-    /// How narrowband features map to the model's, when the package brings its own.
+    /// What the model's Gaussians are over narrowband speech ([`dictum_acoustic::NarrowbandMap`]), when the package brings
+    /// its own; otherwise the map for US English is used.
     pub narrowband_map: Option<PathBuf>,
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dictum_acoustic::{FrontEndConfig, NarrowbandMap, SphinxModel};
+use dictum_acoustic::{NarrowbandMap, SphinxModel};
 use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
@@ -79,7 +79,7 @@ pub enum Event {
 pub enum Band {
     /// 16 kHz samples.
     Broadband,
-    /// 8 kHz samples (telephone), scored through the model's narrowband mapping.
+    /// 8 kHz samples (telephone), scored with the model's Gaussians carried over to it.
     Narrowband,
 }
 
@@ -98,8 +98,8 @@ type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 /// A loaded model package: immutable, shared by all sessions.
 pub struct Recogniser {
     acoustic: SphinxModel,
-    broadband: FrontEndConfig,
-    narrowband: FrontEndConfig,
+    /// The same for half the sampling rate.
+    narrowband: SphinxModel,
     graph: SearchGraph,
     lm: Arc<NgramModel>,
     tuning: Tuning,
@@ -142,9 +142,8 @@ impl Recogniser {
             look_ahead: Arc::new(look_ahead),
             transitions: SearchGraph::transitions_of(units),
         };
-        let broadband = acoustic.front_end().clone();
-        let narrowband = broadband.clone().with_narrowband(map).map_err(|problem| failed(problem.into()))?;
-        Ok(Recogniser { acoustic, broadband, narrowband, graph, lm, tuning, idle: Idle::default() })
+        let narrowband = acoustic.narrowband(&map).map_err(|problem| failed(problem.into()))?;
+        Ok(Recogniser { acoustic, narrowband, graph, lm, tuning, idle: Idle::default() })
     }
 
     /// Starts a session.
@@ -152,9 +151,17 @@ impl Recogniser {
         Session::new(Arc::clone(self), band, options)
     }
 
-    /// The acoustic model.
+    /// The acoustic model of wideband speech.
     pub fn acoustic(&self) -> &SphinxModel {
         &self.acoustic
+    }
+
+    /// The acoustic model for a band. Phones, HMMs and frame rate are those of [`acoustic`](Self::acoustic).
+    pub fn acoustic_for(&self, band: Band) -> &SphinxModel {
+        match band {
+            Band::Broadband => &self.acoustic,
+            Band::Narrowband => &self.narrowband,
+        }
     }
 
     /// What a search runs on.
@@ -168,21 +175,13 @@ impl Recogniser {
     }
 
     /// Work space for one utterance.
-    pub(crate) fn work_space(recogniser: &Arc<Recogniser>, purpose: Purpose) -> Lent {
-        Lent::new(recogniser, purpose)
+    pub(crate) fn work_space(recogniser: &Arc<Recogniser>, band: Band, purpose: Purpose) -> Lent {
+        Lent::new(recogniser, band, purpose)
     }
 
     /// Work spaces that no session uses at the moment.
     pub(crate) fn idle(&self) -> &Idle {
         &self.idle
-    }
-
-    /// The front end of a band.
-    pub(crate) fn front_end(&self, band: Band) -> &FrontEndConfig {
-        match band {
-            Band::Broadband => &self.broadband,
-            Band::Narrowband => &self.narrowband,
-        }
     }
 
     /// Beams, weights and calibration.

@@ -29,6 +29,7 @@ const EARLIER_MEAN: f64 = 30.0;
 /// same, and does not depend on how the audio is cut.
 pub struct Session {
     recogniser: Arc<Recogniser>,
+    band: Band,
     segmenter: Segmenter,
     decoder: UtteranceDecoder,
     /// Samples that have not been listened to.
@@ -63,7 +64,7 @@ struct Early {
 
 impl Session {
     pub(crate) fn new(recogniser: Arc<Recogniser>, band: Band, options: Options) -> Session {
-        let front_end = recogniser.front_end(band);
+        let front_end = recogniser.acoustic_for(band).front_end();
         Session {
             segmenter: Segmenter::new(front_end, band, &options),
             samples: Vec::new(),
@@ -75,7 +76,8 @@ impl Session {
             interim: options.interim_results,
             mean: RunningMean::new(&front_end.params().initial_mean, MODEL_MEAN),
             cuts: Vec::new(),
-            decoder: UtteranceDecoder::new(Arc::clone(&recogniser), options),
+            decoder: UtteranceDecoder::new(Arc::clone(&recogniser), band, options),
+            band,
             recogniser,
         }
     }
@@ -195,7 +197,7 @@ impl Session {
     fn cut(&mut self, cut: Cut, reason: EndOfUtterance) {
         match cut {
             Cut::Begin { at } => {
-                self.live = self.interim.then(|| Live::new(&self.recogniser, self.mean.clone()));
+                self.live = self.interim.then(|| Live::new(&self.recogniser, self.band, self.mean.clone()));
                 self.tasks.push_back(Task::Report(Event::SpeechBegin { at }));
             }
             Cut::Pause => {

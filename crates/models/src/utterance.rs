@@ -12,7 +12,7 @@ use dictum_decoder::search::Statistics;
 use dictum_language::{LanguageModel, WordId};
 
 use crate::phrases::split_at_phrase_ends;
-use crate::recogniser::{Options, Recogniser};
+use crate::recogniser::{Band, Options, Recogniser};
 use crate::work_space::{Lent, Purpose};
 
 /// Frames whose senones are scored at once: the Gaussians are read from memory once for all of them.
@@ -72,6 +72,7 @@ impl Search {
 /// Decodes the utterances of one session.
 pub struct UtteranceDecoder {
     recogniser: Arc<Recogniser>,
+    band: Band,
     options: Options,
     /// Keywords as vocabulary words; `None` where a word is not in the vocabulary.
     keywords: Vec<Option<Vec<WordId>>>,
@@ -81,10 +82,10 @@ pub struct UtteranceDecoder {
 
 impl UtteranceDecoder {
     /// A decoder for a session with these options.
-    pub fn new(recogniser: Arc<Recogniser>, options: Options) -> Self {
+    pub fn new(recogniser: Arc<Recogniser>, band: Band, options: Options) -> Self {
         let keywords = options.keywords.iter().map(|keyword| keyword_words(&recogniser, keyword)).collect();
         let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
-        UtteranceDecoder { recogniser, options, keywords, statistics: Statistics::default(), frame_seconds }
+        UtteranceDecoder { recogniser, band, options, keywords, statistics: Statistics::default(), frame_seconds }
     }
 
     /// Work done by the search so far.
@@ -97,7 +98,7 @@ impl UtteranceDecoder {
         if segment.cepstra.len() < SHORTEST {
             return None;
         }
-        let work = Recogniser::work_space(&self.recogniser, Purpose::Final);
+        let work = Recogniser::work_space(&self.recogniser, self.band, Purpose::Final);
         Some(Search { mean: segment.mean(), segment, work, done: 0 })
     }
 

@@ -8,7 +8,7 @@ use dictum_decoder::phone_look_ahead::PhoneLookAhead;
 use dictum_decoder::search::{Search, Statistics};
 use parking_lot::Mutex;
 
-use crate::recogniser::Recogniser;
+use crate::recogniser::{Band, Recogniser};
 
 /// What a search is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +44,11 @@ pub struct Lent {
 }
 
 impl Lent {
-    pub(crate) fn new(recogniser: &Arc<Recogniser>, purpose: Purpose) -> Lent {
+    pub(crate) fn new(recogniser: &Arc<Recogniser>, band: Band, purpose: Purpose) -> Lent {
         let idle = recogniser.idle().of(purpose).lock().pop();
         let mut work = idle.unwrap_or_else(|| WorkSpace::new(recogniser, purpose));
         work.reset();
+        work.band = band;
         Lent { work: Some(work), purpose, recogniser: Arc::clone(recogniser) }
     }
 }
@@ -81,7 +82,9 @@ pub struct WorkSpace {
     /// The search, some frames behind what was pushed.
     pub search: Search,
     ahead: PhoneLookAhead,
-    scorer: Scorer,
+    /// For wideband and for narrowband speech.
+    scorers: [Scorer; 2],
+    band: Band,
     /// Scores of frames that were pushed and not yet searched.
     scores: Vec<f32>,
     before: Statistics,
@@ -96,7 +99,8 @@ impl WorkSpace {
         let ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
         let search = Search::new(recogniser.graph().clone(), config);
         let before = search.statistics();
-        WorkSpace { search, ahead, scorer: recogniser.acoustic().scorer(), scores: Vec::new(), before }
+        let scorers = [Band::Broadband, Band::Narrowband].map(|band| recogniser.acoustic_for(band).scorer());
+        WorkSpace { search, ahead, scorers, band: Band::Broadband, scores: Vec::new(), before }
     }
 
     fn reset(&mut self) {
@@ -113,7 +117,11 @@ impl WorkSpace {
 
     /// Scores feature vectors and searches them, as far behind as the look-ahead needs, or all of them if they are the `last`.
     pub fn push(&mut self, features: &[[f32; 39]], last: bool) {
-        let WorkSpace { search, ahead, scorer, scores, .. } = self;
+        let WorkSpace { search, ahead, scorers: [broadband, narrowband], scores, .. } = self;
+        let scorer = match self.band {
+            Band::Broadband => broadband,
+            Band::Narrowband => narrowband,
+        };
         let senones = scorer.senone_count();
         let known = scores.len();
         scorer.score(features, scores);

@@ -133,8 +133,9 @@ pub(crate) struct CepstralTransform {
 }
 
 impl CepstralTransform {
-    pub(crate) fn new(params: &FeatParams) -> CepstralTransform {
-        let filters = params.filters as f64;
+    /// The transform of the first `bands` filters of the bank.
+    pub(crate) fn new(params: &FeatParams, bands: usize) -> CepstralTransform {
+        let filters = bands as f64;
         let lifter = |coefficient: usize| match params.lifter {
             0 => 1.0,
             length => {
@@ -143,7 +144,7 @@ impl CepstralTransform {
                 1.0 + half * (coefficient as f64 * std::f64::consts::PI / length as f64).sin()
             }
         };
-        let rows = (0..params.filters)
+        let rows = (0..bands)
             .map(|filter| {
                 std::array::from_fn(|coefficient| {
                     let angle = std::f64::consts::PI * coefficient as f64 * (filter as f64 + 0.5) / filters;

@@ -1,7 +1,6 @@
 //! From samples to cepstra, as a stream.
 
 mod mel;
-mod narrowband;
 mod noise;
 
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use realfft::{RealFftPlanner, RealToComplex};
 use crate::format::FeatParams;
 pub(crate) use mel::CEPSTRA;
 use mel::{CepstralTransform, MelBank};
-pub use narrowband::NarrowbandMap;
 use noise::NoiseRemoval;
 
 /// How samples become cepstra: the model's `feat.params` and what a session may choose.
@@ -24,7 +22,16 @@ pub struct FrontEndConfig {
     /// How much higher the speaker's resonances lie than those of the training speakers' average (vocal tract length
     /// normalisation): 1.0 for no correction, about 0.85 to 1.2 for adults. Clamped to 0.7 to 1.4.
     pub warp: f32,
-    narrowband: Option<NarrowbandMap>,
+    narrowband: Option<Narrowband>,
+}
+
+/// What differs for samples at half the model's rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Narrowband {
+    /// Leading mel bands of the model's bank that are used.
+    bands: usize,
+    /// Energy added to every band.
+    floor: f64,
 }
 
 impl FrontEndConfig {
@@ -38,26 +45,30 @@ impl FrontEndConfig {
         &self.params
     }
 
-    /// The same front end for samples at half the model's rate (8 kHz for a 16 kHz model): `map` predicts the model's
-    /// cepstra from the bands that are left.
+    /// The same front end for samples at half the model's rate (8 kHz for a 16 kHz model): cepstra of the lowest `bands`
+    /// mel bands, to each of which `floor` (a natural log) is added as energy. `mean` is the cepstral mean to begin with,
+    /// in place of the model's own.
+    ///
+    /// Quantisation hides what is quiet on a telephone line, at times leaving nothing: without the floor, the logarithm
+    /// would make much of what was never heard.
     ///
     /// # Errors
-    /// A message when the map needs more bands than this model has within half the bandwidth.
-    pub fn with_narrowband(mut self, map: NarrowbandMap) -> Result<FrontEndConfig, String> {
+    /// A message when this model has fewer bands within half the bandwidth, or none are asked for.
+    pub fn with_narrowband(
+        mut self,
+        bands: usize,
+        floor: f32,
+        mean: &[f32; CEPSTRA],
+    ) -> Result<FrontEndConfig, String> {
         let available = self.narrowband_bands();
-        if map.bands() > available {
+        if !(1..=available).contains(&bands) {
             return Err(format!(
-                "the narrowband map was estimated for another filterbank: it needs {} bands, the model has {available}",
-                map.bands()
+                "the narrowband map was estimated for another filterbank: it needs {bands} bands, the model has {available}"
             ));
         }
-        self.narrowband = Some(map);
+        self.params.initial_mean = *mean;
+        self.narrowband = Some(Narrowband { bands, floor: f64::from(floor).exp() });
         Ok(self)
-    }
-
-    /// The map for half-rate samples, if any.
-    pub fn narrowband(&self) -> Option<&NarrowbandMap> {
-        self.narrowband.as_ref()
     }
 
     /// Rate of the samples that [`FrontEnd::push`] takes, Hz.
@@ -73,14 +84,14 @@ impl FrontEndConfig {
         self.params.frame_rate
     }
 
-    /// Number of leading mel bands that fit the band of half-rate samples, and that a [`NarrowbandMap`] starts from.
+    /// Number of leading mel bands that fit the band of half-rate samples.
     pub fn narrowband_bands(&self) -> usize {
         // The same bins as at the full rate, but only half of them, and the last one is left out as there.
         MelBank::new(&self.params, 1.0).filters_below(self.params.fft_size / 4)
     }
 }
 
-/// Least energy of a mel band, on the scale of 16-bit samples: what digital silence is taken for.
+/// Least energy of a mel band of wideband speech, on the scale of 16-bit samples: what digital silence is taken for.
 const LEAST_ENERGY: f64 = 1e-4;
 
 /// Samples beyond this are clipped: full scale is ±1, and a wild value must not spoil the noise estimate for good.
@@ -102,12 +113,9 @@ pub struct FrontEnd {
     remove_noise: bool,
     noise: NoiseRemoval,
     energies: Vec<f64>,
-    cepstra: Cepstra,
-}
-
-enum Cepstra {
-    Direct(CepstralTransform),
-    Mapped(narrowband::Mapper),
+    /// Energy added to every band.
+    floor: f64,
+    transform: CepstralTransform,
 }
 
 impl std::fmt::Debug for FrontEnd {
@@ -126,13 +134,11 @@ impl FrontEnd {
         let params = &config.params;
         let warp = if config.warp.is_finite() { f64::from(config.warp.clamp(0.7, 1.4)) } else { 1.0 };
         let mut bank = MelBank::new(params, warp);
-        let (decimation, cepstra): (usize, _) = match &config.narrowband {
-            None => (1, Cepstra::Direct(CepstralTransform::new(params))),
-            Some(map) => {
-                bank.truncate(map.bands());
-                (2, Cepstra::Mapped(narrowband::Mapper::new(map.clone())))
-            }
+        let (decimation, bands, floor) = match config.narrowband {
+            None => (1, params.filters, LEAST_ENERGY),
+            Some(narrowband) => (2, narrowband.bands, narrowband.floor),
         };
+        bank.truncate(bands);
         let rate = params.sample_rate / decimation as f64;
         FrontEnd {
             spectrum: Spectrum::new(params, decimation, bank),
@@ -143,7 +149,8 @@ impl FrontEnd {
             remove_noise: config.remove_noise,
             noise: NoiseRemoval::default(),
             energies: Vec::new(),
-            cepstra,
+            floor,
+            transform: CepstralTransform::new(params, bands),
         }
     }
 
@@ -172,9 +179,6 @@ impl FrontEnd {
         if self.begun && !self.pending.is_empty() {
             self.frame(0..self.pending.len(), out);
         }
-        if let Cepstra::Mapped(mapper) = &mut self.cepstra {
-            mapper.finish(out);
-        }
         self.pending.clear();
         self.previous = 0.0;
         self.begun = false;
@@ -187,12 +191,9 @@ impl FrontEnd {
             self.noise.apply(&mut self.energies);
         }
         for energy in &mut self.energies {
-            *energy = (*energy + LEAST_ENERGY).ln();
+            *energy = (*energy + self.floor).ln();
         }
-        match &mut self.cepstra {
-            Cepstra::Direct(transform) => out.push(transform.apply(&self.energies)),
-            Cepstra::Mapped(mapper) => mapper.push(&self.energies, out),
-        }
+        out.push(self.transform.apply(&self.energies));
     }
 }
 

@@ -1,10 +1,12 @@
 //! Gaussians and mixture weights, in the layout that scoring reads.
 
+use std::sync::Arc;
+
 use super::kernels::{LANES, Lanes, Weight};
 use crate::format::{ParameterFile, QuantizedWeights, SENDUMP_STEP};
 
 /// Least variance of a Gaussian; training data that hardly varies must not make a density infinitely sharp.
-const VARIANCE_FLOOR: f32 = 1e-4;
+pub(crate) const VARIANCE_FLOOR: f32 = 1e-4;
 /// Least mixture weight when weights come as counts.
 const WEIGHT_FLOOR: f32 = 1e-7;
 
@@ -51,11 +53,22 @@ impl Gaussians {
 
     /// Mean and variance of a density.
     pub(crate) fn density(&self, codebook: usize, stream: usize, density: usize) -> (&[f32], &[f32]) {
+        let range = self.range(codebook, stream, density);
+        (&self.means[range.clone()], &self.variances[range])
+    }
+
+    /// Mean and variance of a density, to be changed.
+    pub(crate) fn density_mut(&mut self, codebook: usize, stream: usize, density: usize) -> (&mut [f32], &mut [f32]) {
+        let range = self.range(codebook, stream, density);
+        (&mut self.means[range.clone()], &mut self.variances[range])
+    }
+
+    fn range(&self, codebook: usize, stream: usize, density: usize) -> std::ops::Range<usize> {
         let dimensions: usize = self.stream_lengths.iter().sum();
         let before: usize = self.stream_lengths[..stream].iter().sum();
         let length = self.stream_lengths[stream];
         let start = (codebook * dimensions + before) * self.densities + density * length;
-        (&self.means[start..start + length], &self.variances[start..start + length])
+        start..start + length
     }
 }
 
@@ -106,11 +119,11 @@ pub(crate) struct Codebook {
     /// For each stream the parameters that the density kernel reads.
     pub(crate) streams: Vec<Vec<Lanes>>,
     /// \[stream\]\[density\]\[senone of this codebook, padded\].
-    pub(crate) weights: Vec<Weight>,
+    pub(crate) weights: Arc<[Weight]>,
     /// Length of a row of `weights`.
     pub(crate) row: usize,
     /// Where the scores of consecutive senones go: (first in the row, first senone, count).
-    pub(crate) runs: Vec<(usize, usize, usize)>,
+    pub(crate) runs: Arc<[(usize, usize, usize)]>,
 }
 
 /// Gaussians and weights of a whole model.
@@ -145,6 +158,23 @@ impl Mixtures {
         Mixtures { tying, senones: weights.senones, densities: gaussians.densities, stream_dimensions, codebooks }
     }
 
+    /// The same mixtures of other Gaussians of the same shape; the weights are shared.
+    pub(crate) fn with_gaussians(&self, gaussians: &Gaussians) -> Mixtures {
+        let codebooks = self.codebooks.iter().enumerate().map(|(codebook, own)| Codebook {
+            streams: all_density_parameters(gaussians, codebook),
+            weights: Arc::clone(&own.weights),
+            row: own.row,
+            runs: Arc::clone(&own.runs),
+        });
+        Mixtures {
+            tying: self.tying,
+            senones: self.senones,
+            densities: self.densities,
+            stream_dimensions: self.stream_dimensions.clone(),
+            codebooks: codebooks.collect(),
+        }
+    }
+
     /// Groups of [`LANES`] densities in a codebook and stream, the last one padded.
     pub(crate) fn density_groups(&self) -> usize {
         self.densities.div_ceil(LANES)
@@ -153,8 +183,7 @@ impl Mixtures {
 
 impl Codebook {
     fn new(gaussians: &Gaussians, weights: &Weights, codebook: usize, members: &[usize]) -> Codebook {
-        let streams =
-            (0..gaussians.stream_lengths.len()).map(|stream| density_parameters(gaussians, codebook, stream)).collect();
+        let streams = all_density_parameters(gaussians, codebook);
         let row = members.len().next_multiple_of(LANES);
         // Padding is scored too; a weight keeps its logarithm finite.
         let mut linear = vec![Weight::new(1.0); weights.streams * weights.densities * row];
@@ -170,8 +199,13 @@ impl Codebook {
                 _ => runs.push((position, senone, 1)),
             }
         }
-        Codebook { streams, weights: linear, row, runs }
+        Codebook { streams, weights: linear.into(), row, runs: runs.into() }
     }
+}
+
+/// What the density kernel reads of a codebook, for each stream.
+fn all_density_parameters(gaussians: &Gaussians, codebook: usize) -> Vec<Vec<Lanes>> {
+    (0..gaussians.stream_lengths.len()).map(|stream| density_parameters(gaussians, codebook, stream)).collect()
 }
 
 /// Interleaves a codebook's densities of one stream in groups of [`LANES`]: constants, then scales and offsets of each

@@ -13,7 +13,7 @@ use crate::features::FEATURES;
 use kernels::{FRAMES, Kept, Kernels, Lanes};
 use mixtures::Codebook;
 pub use mixtures::Tying;
-pub(crate) use mixtures::{Gaussians, Mixtures, Weights};
+pub(crate) use mixtures::{Gaussians, Mixtures, VARIANCE_FLOOR, Weights};
 
 /// Which densities of a codebook and stream count for a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,7 +105,7 @@ impl Scorer {
             for (frame, out) in out.chunks_exact_mut(mixtures.senones).enumerate() {
                 let bias = self.choose_densities(&mixtures, frame);
                 (self.kernels.mixtures)(&codebook.weights, mixtures.densities, &self.kept, bias, &mut self.row);
-                for &(position, senone, count) in &codebook.runs {
+                for &(position, senone, count) in codebook.runs.iter() {
                     out[senone..senone + count].copy_from_slice(&self.row[position..position + count]);
                 }
             }
