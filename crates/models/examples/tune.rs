@@ -90,14 +90,12 @@ fn main() {
     let manifest = PathBuf::from(arguments.next().expect("usage: tune MANIFEST [KEY=VALUE ...]"));
     let (mut every, mut skip, mut words_file, mut band) = (1, 0, None, Band::Broadband);
     let mut map = None;
-    let mut acoustic: Option<PathBuf> = None;
     let mut settings: Vec<(String, Vec<String>)> = Vec::new();
     for argument in arguments {
         let (key, value) = argument.split_once('=').expect("KEY=VALUE");
         match key {
             "every" => every = value.parse().expect("a number"),
             "map" => map = Some(PathBuf::from(value)),
-            "acoustic" => acoustic = Some(PathBuf::from(value)),
             "skip" => skip = value.parse().expect("a number"),
             "words" => words_file = Some(std::fs::File::create(value).expect("writable")),
             "band" => band = if value == "8000" { Band::Narrowband } else { Band::Broadband },
@@ -127,9 +125,6 @@ fn main() {
         }
         let mut package = Package::debian(Path::new(DEBIAN_DIRECTORY));
         package.files.narrowband_map = map.clone();
-        if let Some(dir) = &acoustic {
-            package.files.acoustic = dir.clone();
-        }
         let started = Instant::now();
         let recogniser =
             Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning).expect("the model loads"));
