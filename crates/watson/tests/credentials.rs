@@ -176,6 +176,29 @@ async fn what_needs_no_credentials() {
     assert_eq!(server.get("/v1/nothing").await.status, 404);
 }
 
+/// AUTH-11, AUTH-10: credentials are settled by the handshake; browsers send a token in the query.
+#[tokio::test]
+async fn handshakes_need_credentials() {
+    let (server, accounts) = server().await;
+    let key = key(&accounts).await;
+    let token = token(&server, &key).await;
+    let handshake = |query: &str| {
+        Request::new("GET", &format!("/v1/recognize?{query}"))
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+    };
+    assert_refused(&server.send(handshake("model=en-US_Telephony")).await, "nothing");
+    assert_refused(&server.send(handshake("access_token=a.b.c")).await, "junk");
+    assert_refused(&server.send(handshake(&format!("access_token={}", key.text()))).await, "a key in the query");
+    for query in [format!("access_token={token}"), format!("watson-token={token}")] {
+        assert_eq!(server.send(handshake(&query)).await.status, 500, "let in, to a model without files");
+    }
+    let with_key = handshake("").header("Authorization", &basic("apikey", key.text()));
+    assert_eq!(server.send(with_key).await.status, 500);
+}
+
 /// The answer is seen although the body was not read.
 #[tokio::test]
 async fn uploads_are_refused_before_they_are_read() {
