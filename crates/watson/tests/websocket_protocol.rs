@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use common::socket::Socket;
 use common::{Request, Server, audio, has_model};
 use dictum_service::ServiceConfig;
+use dictum_service::accounts::AccountsConfig;
 use dictum_watson::{WatsonConfig, WebSocketConfig};
 use futures::SinkExt;
 use serde_json::{Value, json};
@@ -103,6 +104,36 @@ async fn handshakes_that_are_refused() {
     let socket = Socket::try_connect(&server, "", &headers).await.expect("accepted");
     assert_eq!(socket.response.headers()["x-global-transaction-id"], "my-own-id");
     assert!(!socket.response.headers().contains_key("sec-websocket-extensions"));
+}
+
+/// 9.11, AUTH-10, AUTH-12, SDK-05: by header or in the query, under every base path; and for as long as the connection lasts
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_asked_for_at_the_handshake() {
+    if !has_model("credentials_are_asked_for_at_the_handshake") {
+        return;
+    }
+    let (server, accounts) = Server::with_accounts_and_model(AccountsConfig::default()).await;
+    let (key, _) = accounts.create_key("default", "a key").await.unwrap();
+    let body = json!({ "username": "u", "api_key": key.text() }).to_string();
+    let authorize = Request::new("POST", "/v1/authorize").header("Content-Type", "application/json").body(body);
+    let token = server.send(authorize).await.json()["token"].as_str().expect("a token").to_owned();
+    let bearer = format!("Bearer {token}");
+    let (by_access_token, by_watson_token) = (format!("access_token={token}"), format!("watson-token={token}"));
+    let cp4d = "/speech-to-text/zen/instances/1/api/v1/recognize?";
+    let by_header = Socket::at(&server, cp4d, &[("authorization", &bearer)]).await.expect("by header");
+    let in_query =
+        Socket::at(&server, &format!("//instances/1/v1/recognize/?{by_access_token}"), &[]).await.expect("in query");
+    let watson_token = Socket::try_connect(&server, &by_watson_token, &[]).await.expect("by its older name");
+    for wrong in ["", "access_token=nonsense", "watson-token="] {
+        let refused = Socket::try_connect(&server, wrong, &[]).await.err().expect("refused");
+        let body: Value = serde_json::from_slice(refused.body().as_deref().unwrap()).expect("JSON");
+        assert_eq!((refused.status().as_u16(), body["code"].as_u64()), (401, Some(401)), "{wrong}");
+    }
+    accounts.revoke_key(key.id()).await.unwrap();
+    assert!(Socket::try_connect(&server, &by_access_token, &[]).await.is_err(), "revoked");
+    for mut socket in [by_header, in_query, watson_token] {
+        assert_eq!(socket.request(json!({ "content-type": LINEAR }), &quiet_seconds(1), 8_000).await, [empty()]);
+    }
 }
 
 /// RFC 6455: fragments are put together, pings answered, also between the fragments

@@ -94,9 +94,22 @@ impl Server {
     /// A server that asks for credentials, without model files, and the accounts it knows.
     pub async fn with_accounts(config: AccountsConfig) -> (Server, Arc<Accounts>) {
         let directory = tempfile::tempdir().unwrap();
+        let service = service_of(directory.path(), ServiceConfig::default());
+        Self::with_accounts_in(directory, service, config).await
+    }
+
+    /// The same with the real model.
+    pub async fn with_accounts_and_model(config: AccountsConfig) -> (Server, Arc<Accounts>) {
+        Self::with_accounts_in(tempfile::tempdir().unwrap(), shared_service().await, config).await
+    }
+
+    async fn with_accounts_in(
+        directory: tempfile::TempDir,
+        service: Arc<Service>,
+        config: AccountsConfig,
+    ) -> (Server, Arc<Accounts>) {
         let store = Store::open(directory.path()).await.unwrap();
         let accounts = Accounts::open(store, config).await.unwrap();
-        let service = service_of(directory.path(), ServiceConfig::default());
         let mut server = Self::guarded(service, Access::required(Arc::clone(&accounts)), WatsonConfig::default()).await;
         server.package = Some(directory);
         (server, accounts)

@@ -52,7 +52,12 @@ impl Socket {
         query: &str,
         headers: &[(&'static str, &str)],
     ) -> Result<Socket, Box<Response>> {
-        let mut request = format!("ws://{}/v1/recognize?{query}", server.address).into_client_request().unwrap();
+        Self::at(server, &format!("/v1/recognize?{query}"), headers).await
+    }
+
+    /// The same at any path.
+    pub async fn at(server: &Server, target: &str, headers: &[(&'static str, &str)]) -> Result<Socket, Box<Response>> {
+        let mut request = format!("ws://{}{target}", server.address).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
