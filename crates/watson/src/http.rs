@@ -2,7 +2,7 @@
 
 use axum::body::BodyDataStream;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, VARY};
+use axum::http::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, UPGRADE, VARY};
 use axum::http::uri::{PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version};
 use axum::middleware::Next;
@@ -139,6 +139,8 @@ fn transaction_id(headers: &HeaderMap) -> HeaderValue {
 pub(crate) async fn common(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let work = app.service.drain().work();
     let version = request.version();
+    let wants_websocket =
+        request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     let id = transaction_id(request.headers());
     let prefix = request.extensions().get::<Prefix>().cloned().unwrap_or_default();
     let scheme = request.extensions().get::<Scheme>().unwrap_or(&Scheme::HTTP).as_str();
@@ -165,7 +167,10 @@ pub(crate) async fn common(State(app): State<App>, mut request: Request, next: N
     match version {
         // Connections are the business of its frames.
         Version::HTTP_2 => drop(headers.remove(CONNECTION)),
-        _ if app.service.drain().is_draining() && status != StatusCode::SWITCHING_PROTOCOLS => {
+        _ if status == StatusCode::SWITCHING_PROTOCOLS => {}
+        // A WebSocket client has no further use for a connection on which it was refused, and some (the websocket package of
+        // npm, in IBM's SDK for Node) wait for the server to close it before their process can end.
+        _ if wants_websocket || app.service.drain().is_draining() => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}

@@ -85,6 +85,7 @@ async fn handshakes_that_are_refused() {
         assert_eq!((refused.status().as_u16(), body["code"].as_u64()), (status, Some(u64::from(status))), "{query}");
         assert!(body["error"].as_str().unwrap().contains(text), "{body}");
         assert!(refused.headers().contains_key("x-global-transaction-id"));
+        assert_eq!(refused.headers()["connection"], "close", "a client may wait for it");
     }
     let bare = server.get("/v1/recognize").await;
     assert_eq!(

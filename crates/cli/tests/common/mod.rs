@@ -23,7 +23,7 @@ pub fn shared_audio() -> PathBuf {
 /// As a tool to [`can_run`]: any speech synthesiser.
 pub const SPEECH: &str = "a speech synthesiser (flite or espeak-ng)";
 
-fn found(tool: &str) -> bool {
+pub fn found(tool: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
 }
