@@ -68,7 +68,7 @@ fn once(name: &str, lists: &[&Path], install: impl FnOnce(&Path) -> Result<(), S
     if !complete.exists() {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).unwrap();
-        install(&directory)?;
+        install(&directory).map_err(|reason| format!("the client could not be installed: {reason}"))?;
         File::create(complete).unwrap();
     }
     Ok(directory)
@@ -81,7 +81,7 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let last = lines[lines.len().saturating_sub(3)..].join(" / ");
-    Err(format!("the client could not be installed: {last}"))
+    let telling = said.lines().find(|line| line.starts_with("ERROR") || line.starts_with("npm error"));
+    let reason = telling.or(said.lines().last()).unwrap_or_default();
+    Err(format!("{program} failed: {reason}"))
 }
