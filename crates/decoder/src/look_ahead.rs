@@ -158,10 +158,26 @@ pub struct LookAheadCache {
     limit_bytes: usize,
 }
 
+/// Two generations: what is asked for moves to the young one, and when that is full the old one is let go. So tables that
+/// are in use stay, and nothing has to be kept about their ages.
 #[derive(Default)]
 struct Tables {
-    by_word: FxHashMap<WordId, Arc<LookAhead>>,
+    young: FxHashMap<WordId, Arc<LookAhead>>,
+    old: FxHashMap<WordId, Arc<LookAhead>>,
+    /// Size of the young ones.
     bytes: usize,
+}
+
+impl Tables {
+    fn insert(&mut self, word: WordId, table: &Arc<LookAhead>, limit_bytes: usize) {
+        if self.bytes > limit_bytes / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+        if self.young.insert(word, Arc::clone(table)).is_none() {
+            self.bytes += table.size_bytes();
+        }
+    }
 }
 
 impl LookAheadCache {
@@ -173,17 +189,16 @@ impl LookAheadCache {
 
     /// The table after a word.
     pub fn after(&self, word: WordId) -> Arc<LookAhead> {
-        if let Some(table) = self.tables.read().by_word.get(&word) {
-            return Arc::clone(table);
-        }
-        let table = Arc::new(LookAhead::build(&self.network, &self.words, &self.lexicon, &self.lm, word));
-        let mut tables = self.tables.write();
-        if tables.bytes > self.limit_bytes {
-            // Frequent words come back within seconds of speech; starting over is simpler than keeping ages.
-            *tables = Tables::default();
-        }
-        tables.bytes += table.size_bytes();
-        tables.by_word.insert(word, Arc::clone(&table));
+        let old = {
+            let tables = self.tables.read();
+            if let Some(table) = tables.young.get(&word) {
+                return Arc::clone(table);
+            }
+            tables.old.get(&word).map(Arc::clone)
+        };
+        let build = || Arc::new(LookAhead::build(&self.network, &self.words, &self.lexicon, &self.lm, word));
+        let table = old.unwrap_or_else(build);
+        self.tables.write().insert(word, &table, self.limit_bytes);
         table
     }
 }

@@ -129,16 +129,17 @@ struct LmCache {
 }
 
 impl LmCache {
-    const SIZE: usize = 1 << 16;
-
-    fn new() -> Self {
-        LmCache { entries: vec![(LmState(u64::MAX), WordId::MAX, 0.0); Self::SIZE] }
+    /// A cache that fits a search of so many active HMMs.
+    fn new(max_active: usize) -> Self {
+        let size = (8 * max_active).next_power_of_two().clamp(1 << 10, 1 << 16);
+        LmCache { entries: vec![(LmState(u64::MAX), WordId::MAX, 0.0); size] }
     }
 
     #[inline]
     fn log_probability(&mut self, lm: &dyn LanguageModel, state: LmState, word: WordId) -> f32 {
         let hash = (state.0 ^ u64::from(word) << 20).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let entry = &mut self.entries[(hash >> 48) as usize];
+        let mask = self.entries.len() - 1;
+        let entry = &mut self.entries[(hash >> 48) as usize & mask];
         if entry.0 != state || entry.1 != word {
             *entry = (state, word, lm.step(state, word).1);
         }
@@ -186,6 +187,8 @@ pub struct Search {
     /// Best score of each tree node over all copies, with the frame it was seen in.
     node_best: Vec<(u32, f32)>,
     copies: Vec<Arc<LookAhead>>,
+    /// Stands where a copy has been given up.
+    unused: Arc<LookAhead>,
     copy_of: FxHashMap<WordId, u32>,
     lm_cache: LmCache,
     frame: u32,
@@ -231,6 +234,8 @@ impl Search {
     /// A search at the beginning of an utterance.
     pub fn new(graph: SearchGraph, config: SearchConfig) -> Self {
         let node_best = vec![(u32::MAX, DEAD); graph.network.node_count()];
+        let lm_cache = LmCache::new(config.max_active);
+        let unused = graph.look_ahead.after(graph.start_word);
         let mut search = Search {
             node_best,
             graph,
@@ -244,7 +249,8 @@ impl Search {
             record_exits: Vec::new(),
             copies: Vec::new(),
             copy_of: FxHashMap::default(),
-            lm_cache: LmCache::new(),
+            lm_cache,
+            unused,
             frame: 0,
             best: 0.0,
             threshold: DEAD,
@@ -321,6 +327,9 @@ impl Search {
         self.statistics.hmms += self.active.len() as u64;
         self.propagate();
         self.end_words();
+        if self.frame.is_multiple_of(SWEEP) {
+            self.give_up_copies();
+        }
     }
 
     fn begin(&mut self) {
@@ -346,6 +355,24 @@ impl Search {
         self.copies.push(self.graph.look_ahead.after(word));
         self.copy_of.insert(word, copy);
         copy
+    }
+
+    /// Lets go of the look-ahead of tree copies in which nothing is active any more: an utterance passes through thousands.
+    fn give_up_copies(&mut self) {
+        let mut used = vec![false; self.copies.len()];
+        for &index in &self.active {
+            let copy = self.instances.get(index).copy;
+            if copy != TAIL {
+                used[copy as usize] = true;
+            }
+        }
+        self.copy_of.retain(|_, copy| {
+            let keep = used[*copy as usize];
+            if !keep {
+                self.copies[*copy as usize] = Arc::clone(&self.unused);
+            }
+            keep
+        });
     }
 
     fn evaluate(&mut self, scores: &[f32]) {
@@ -697,6 +724,9 @@ impl Search {
         trace
     }
 }
+
+/// Frames after which unused tree copies are looked for.
+const SWEEP: u32 = 64;
 
 /// Records for which memory is kept between utterances: about ten seconds of speech.
 const KEPT_RECORDS: usize = 32_768;

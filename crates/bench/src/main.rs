@@ -1,0 +1,120 @@
+//! `dictum-bench`: load on a server of its own, and what the clients saw. See the README.
+
+mod idle;
+mod live;
+mod recordings;
+mod server;
+mod speaker;
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+
+use crate::recordings::Recordings;
+use crate::server::Server;
+
+/// Errors end the program with a sentence.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Puts load on a Dictum server and reports what its clients saw.
+#[derive(Parser)]
+struct Arguments {
+    /// The program `dictum`, a release build.
+    dictum: PathBuf,
+    /// Recordings of speech: tab-separated, with a header and a column `path`.
+    manifest: PathBuf,
+    /// Only this part.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// People who speak at the same time.
+    #[arg(long, default_value_t = 25)]
+    sessions: usize,
+    /// How long each of them speaks, seconds.
+    #[arg(long, default_value_t = 60.0)]
+    seconds: f64,
+    /// Sockets that do nothing.
+    #[arg(long, default_value_t = 1_000)]
+    sockets: usize,
+    /// Short sessions one after another.
+    #[arg(long, default_value_t = 2_000)]
+    short: usize,
+    /// Prints JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Live,
+    Overload,
+    Idle,
+    Leak,
+}
+
+/// What was measured.
+#[derive(Default, Serialize)]
+struct Report {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<live::Figures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overload: Option<live::Figures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle: Option<idle::Idle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leak: Option<idle::Leak>,
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    match measure(&arguments).await {
+        Ok(report) => {
+            print(&report, arguments.json);
+            std::process::ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Result<Report, Failure> {
+    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let mut report = Report::default();
+    let Arguments { sessions, seconds, .. } = *arguments;
+    if wanted(Part::Live) {
+        let recordings = Recordings::read(&arguments.manifest, sessions, seconds)?;
+        let server = Server::start(&arguments.dictum, sessions).await?;
+        report.live = Some(live::run(&server, &recordings, sessions).await?);
+    }
+    if wanted(Part::Overload) {
+        let recordings = Recordings::read(&arguments.manifest, 2 * sessions, seconds / 2.0)?;
+        let server = Server::start(&arguments.dictum, sessions).await?;
+        report.overload = Some(live::run(&server, &recordings, 2 * sessions).await?);
+    }
+    let one = Recordings::read(&arguments.manifest, 1, 2.0)?;
+    if wanted(Part::Idle) {
+        let server = Server::start(&arguments.dictum, sessions).await?;
+        report.idle = Some(idle::sockets(&server, &one, arguments.sockets).await?);
+    }
+    if wanted(Part::Leak) {
+        let server = Server::start(&arguments.dictum, sessions).await?;
+        report.leak = Some(idle::short_sessions(&server, &one, arguments.short).await?);
+    }
+    Ok(report)
+}
+
+fn print(report: &Report, json: bool) {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report).expect("numbers make JSON"));
+        return;
+    }
+    println!("| what | figure |\n|---|---|");
+    let rows = [&report.live, &report.overload].into_iter().flatten().flat_map(live::Figures::rows);
+    let rows = rows.chain(report.idle.iter().map(idle::Idle::row)).chain(report.leak.iter().map(idle::Leak::row));
+    for (what, figure) in rows {
+        println!("| {what} | {figure} |");
+    }
+}
