@@ -27,6 +27,7 @@ pub mod lexicon;
 pub mod look_ahead;
 pub mod n_best;
 pub mod network;
+mod node_best;
 pub mod phone_look_ahead;
 #[cfg(test)]
 mod random_lattice;

@@ -12,6 +12,10 @@
 //! 3. drop what lies below, pass what leaves an HMM on to its successors;
 //! 4. turn word ends into records and enter the roots of their tree copies.
 
+mod config;
+mod lm_cache;
+mod statistics;
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -23,55 +27,10 @@ use crate::instances::{DEAD, Hmm, Instances, TAIL};
 use crate::lexicon::{Lexicon, PronunciationId};
 use crate::look_ahead::{LookAhead, LookAheadCache};
 use crate::network::{MAX_PHONES, NO_LABEL, Network};
-
-/// Beams and weights. Beams are natural logs of acoustic likelihood ratios.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SearchConfig {
-    /// HMMs worse than the best by more than this are dropped.
-    pub beam: f32,
-    /// HMM exits worse than the best by more than this enter no successor.
-    pub phone_beam: f32,
-    /// Entries of last phones worse than the best by more than this are not made.
-    pub last_phone_beam: f32,
-    /// Word ends worse than the best by more than this are not made.
-    pub word_beam: f32,
-    /// Instances of a tree node worse than the best instance of the same node, in whatever copy, by more than this are
-    /// dropped: what follows acoustically is the same for both, and the language model seldom makes up for more.
-    pub copy_beam: f32,
-    /// Most HMMs that survive a frame.
-    pub max_active: usize,
-    /// Frames of acoustic look-ahead; 0 for none.
-    pub phone_look_ahead: usize,
-    /// Factor of the acoustic look-ahead.
-    pub phone_look_ahead_weight: f32,
-    /// Factor of language model log-probabilities against acoustic ones.
-    pub lm_weight: f32,
-    /// Log-score of every word.
-    pub word_penalty: f32,
-    /// Log-score of a silence.
-    pub silence_penalty: f32,
-    /// Log-score of another filler.
-    pub filler_penalty: f32,
-}
-
-impl Default for SearchConfig {
-    fn default() -> Self {
-        SearchConfig {
-            beam: 110.0,
-            phone_beam: 80.0,
-            last_phone_beam: 70.0,
-            word_beam: 50.0,
-            copy_beam: 10.0,
-            max_active: 8_000,
-            phone_look_ahead: 4,
-            phone_look_ahead_weight: 1.0,
-            lm_weight: 6.5,
-            word_penalty: -5.0,
-            silence_penalty: -5.7,
-            filler_penalty: -18.8,
-        }
-    }
-}
+use crate::node_best::NodeBest;
+pub use config::SearchConfig;
+use lm_cache::LmCache;
+pub use statistics::Statistics;
 
 /// What a record is the end of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,30 +82,6 @@ struct Evaluated {
     exit_history: u32,
 }
 
-/// Log-probabilities of (state, word) pairs asked lately: label entries repeat from frame to frame.
-struct LmCache {
-    entries: Vec<(LmState, WordId, f32)>,
-}
-
-impl LmCache {
-    /// A cache that fits a search of so many active HMMs.
-    fn new(max_active: usize) -> Self {
-        let size = (8 * max_active).next_power_of_two().clamp(1 << 10, 1 << 16);
-        LmCache { entries: vec![(LmState(u64::MAX), WordId::MAX, 0.0); size] }
-    }
-
-    #[inline]
-    fn log_probability(&mut self, lm: &dyn LanguageModel, state: LmState, word: WordId) -> f32 {
-        let hash = (state.0 ^ u64::from(word) << 20).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mask = self.entries.len() - 1;
-        let entry = &mut self.entries[(hash >> 48) as usize & mask];
-        if entry.0 != state || entry.1 != word {
-            *entry = (state, word, lm.step(state, word).1);
-        }
-        entry.2
-    }
-}
-
 /// The parts of a model that a search reads.
 #[derive(Clone)]
 pub struct SearchGraph {
@@ -184,8 +119,8 @@ pub struct Search {
     records: Vec<Record>,
     /// Right-context mask and score, see `Record::exits`.
     record_exits: Vec<(u64, f32)>,
-    /// Best score of each tree node over all copies, with the frame it was seen in.
-    node_best: Vec<(u32, f32)>,
+    /// Best score of each tree node over all copies.
+    node_best: NodeBest,
     copies: Vec<Arc<LookAhead>>,
     /// Stands where a copy has been given up.
     unused: Arc<LookAhead>,
@@ -199,45 +134,13 @@ pub struct Search {
     statistics: Statistics,
 }
 
-/// Counts of work done, for tuning and the benchmark.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Frames searched.
-    pub frames: u64,
-    /// HMMs evaluated.
-    pub hmms: u64,
-    /// Records made.
-    pub records: u64,
-}
-
-impl std::ops::AddAssign for Statistics {
-    fn add_assign(&mut self, other: Self) {
-        self.frames += other.frames;
-        self.hmms += other.hmms;
-        self.records += other.records;
-    }
-}
-
-impl std::ops::Sub for Statistics {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Statistics {
-            frames: self.frames - earlier.frames,
-            hmms: self.hmms - earlier.hmms,
-            records: self.records - earlier.records,
-        }
-    }
-}
-
 impl Search {
     /// A search at the beginning of an utterance.
     pub fn new(graph: SearchGraph, config: SearchConfig) -> Self {
-        let node_best = vec![(u32::MAX, DEAD); graph.network.node_count()];
         let lm_cache = LmCache::new(config.max_active);
         let unused = graph.look_ahead.after(graph.start_word);
         let mut search = Search {
-            node_best,
+            node_best: NodeBest::default(),
             graph,
             config,
             instances: Instances::new(8192),
@@ -271,7 +174,6 @@ impl Search {
         self.record_exits.shrink_to(KEPT_RECORDS);
         self.copies.clear();
         self.copy_of.clear();
-        self.node_best.fill((u32::MAX, DEAD));
         self.begin();
     }
 
@@ -312,7 +214,8 @@ impl Search {
         self.instances.size_bytes()
             + self.records.capacity() * size_of::<Record>()
             + self.record_exits.capacity() * 16
-            + self.lm_cache.entries.len() * 24
+            + self.lm_cache.size_bytes()
+            + self.node_best.size_bytes()
     }
 
     /// Searches one frame. `scores` are natural-log likelihoods of all senones, the best of them zero. `ahead` says
@@ -377,6 +280,7 @@ impl Search {
 
     fn evaluate(&mut self, scores: &[f32]) {
         self.evaluated.clear();
+        self.node_best.clear(self.active.len());
         let mut best = DEAD;
         for &index in &self.active {
             let hmm = self.instances.get_mut(index);
@@ -405,10 +309,7 @@ impl Search {
             let top = hmm.score[0].max(hmm.score[1]).max(last);
             best = best.max(top);
             if hmm.copy != TAIL {
-                let entry = &mut self.node_best[hmm.instance as usize];
-                if entry.0 != self.frame || entry.1 < top {
-                    *entry = (self.frame, top);
-                }
+                self.node_best.offer(hmm.instance, top);
             }
             self.evaluated.push(Evaluated { top, exit, exit_history });
         }
@@ -451,9 +352,7 @@ impl Search {
         for (position, &index) in active.iter().enumerate() {
             let Evaluated { top, exit, exit_history } = self.evaluated[position];
             let hmm = *self.instances.get(index);
-            if hmm.copy != TAIL
-                && top.max(hmm.score[0]) < self.node_best[hmm.instance as usize].1 - self.config.copy_beam
-            {
+            if hmm.copy != TAIL && top.max(hmm.score[0]) < self.node_best.at(hmm.instance) - self.config.copy_beam {
                 self.instances.remove(index);
                 continue;
             }

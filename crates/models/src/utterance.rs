@@ -44,7 +44,10 @@ impl Segment {
 pub struct Search {
     segment: Segment,
     mean: [f32; 13],
-    work: Lent,
+    recogniser: Arc<Recogniser>,
+    band: Band,
+    /// Lent when the search begins.
+    work: Option<Lent>,
     /// Frames that have been scored.
     done: usize,
 }
@@ -58,7 +61,9 @@ impl Search {
         while self.done < end {
             let block = self.done..all.min(self.done + BLOCK);
             self.done = block.end;
-            self.work.push(&features_of(&self.segment.cepstra, block, &self.mean), self.done == all);
+            let lend = || Recogniser::work_space(&self.recogniser, self.band, Purpose::Final);
+            let work = self.work.get_or_insert_with(lend);
+            work.push(&features_of(&self.segment.cepstra, block, &self.mean), self.done == all);
         }
         self.done == all
     }
@@ -98,14 +103,13 @@ impl UtteranceDecoder {
         if segment.cepstra.len() < SHORTEST {
             return None;
         }
-        let work = Recogniser::work_space(&self.recogniser, self.band, Purpose::Final);
-        Some(Search { mean: segment.mean(), segment, work, done: 0 })
+        let (recogniser, band) = (Arc::clone(&self.recogniser), self.band);
+        Some(Search { mean: segment.mean(), segment, recogniser, band, work: None, done: 0 })
     }
 
     /// Reads what a search that is at its end has found: nothing if nothing was recognised, several results if it is
     /// split at phrase ends.
     pub fn read(&mut self, search: Search, ended_by: EndOfUtterance) -> Vec<Utterance> {
-        self.statistics += search.work.statistics();
         match self.utterance(search, ended_by) {
             Some(utterance) if self.options.split_transcript_at_phrase_end => {
                 split_at_phrase_ends(utterance, self.recogniser.language_model())
@@ -114,9 +118,11 @@ impl UtteranceDecoder {
         }
     }
 
-    fn utterance(&self, search: Search, ended_by: EndOfUtterance) -> Option<Utterance> {
-        let tuning = self.recogniser.tuning();
+    fn utterance(&mut self, search: Search, ended_by: EndOfUtterance) -> Option<Utterance> {
         let Search { segment, work, .. } = search;
+        let work = work?;
+        self.statistics += work.statistics();
+        let tuning = self.recogniser.tuning();
         let mut lattice = Lattice::build(&work.search, tuning.lattice_beam);
         drop(work);
         let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
