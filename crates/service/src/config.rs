@@ -16,12 +16,12 @@ pub struct ServiceConfig {
 }
 
 impl Default for ServiceConfig {
-    /// One decoding thread per core and 32 clients per thread: a core carries about half as many that speak live, and
-    /// uploads of finished recordings only get slower when they share.
+    /// One decoding thread per core and 13 clients per thread: so many can speak live at the same time and have their words
+    /// promptly (`make bench`). Uploads only get slower when they share; who has no live clients may set more.
     fn default() -> Self {
         let decode_threads = std::thread::available_parallelism().map_or(1, usize::from);
         ServiceConfig {
-            max_sessions: 32 * decode_threads,
+            max_sessions: 13 * decode_threads,
             decode_threads,
             retry_after: Duration::from_secs(5),
             buffered_bytes: 64 * 1024,

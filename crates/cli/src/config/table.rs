@@ -204,7 +204,7 @@ settings! {
     server_threads: usize = "0", "server.threads", "number", None, anything,
         "Threads that decode and recognise; 0: one for each processor.";
     server_sessions: usize = "0", "server.sessions", "number", None, anything,
-        "Most clients served at the same time; one more is answered 503 and asked to come back. 0: 32 for each thread.";
+        "Most clients served at the same time; one more is answered 503 and asked to come back. 0: 13 for each thread, which is what can speak live at the same time.";
     server_drain_seconds: usize = "30", "server.drain_seconds", "seconds", None, anything,
         "After SIGTERM or SIGINT new requests are answered 503; those under way have this long to finish. A second signal ends at once.";
     server_idle_seconds: usize = "60", "server.idle_seconds", "seconds", None, is_positive,
