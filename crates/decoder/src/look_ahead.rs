@@ -36,8 +36,7 @@ impl LookAhead {
     #[inline]
     pub fn at(&self, place: u32, unigram: f32) -> f32 {
         let backed_off = self.backoff + unigram;
-        let mask = self.table.len() - 1;
-        let mut slot = home(place) & mask;
+        let mut slot = home(place, self.table.len());
         loop {
             let (found, value) = self.table[slot];
             if found == place {
@@ -46,7 +45,7 @@ impl LookAhead {
             if found == EMPTY {
                 return backed_off;
             }
-            slot = (slot + 1) & mask;
+            slot = next(slot, self.table.len());
         }
     }
 
@@ -80,12 +79,13 @@ impl LookAhead {
             }
         });
         values.retain(|&place, value| *value > backoff + unigram(network, place));
-        let mut table = vec![(EMPTY, 0.0); (values.len() * 2).next_power_of_two().max(2)];
-        let mask = table.len() - 1;
+        // Two thirds full: tables are many, and most of what a server holds beside its models.
+        let slots = (values.len() + values.len() / 2 + 1).next_multiple_of(8);
+        let mut table = vec![(EMPTY, 0.0); slots];
         for (&place, &value) in &values {
-            let mut slot = home(place) & mask;
+            let mut slot = home(place, slots);
             while table[slot].0 != EMPTY {
-                slot = (slot + 1) & mask;
+                slot = next(slot, slots);
             }
             table[slot] = (place, value);
         }
@@ -103,11 +103,18 @@ impl LookAhead {
     }
 }
 
-/// Where a place is looked for first. Siblings have consecutive ids and are asked for together, so eight of them share
-/// a cache line.
+/// Where a place is looked for first among so many slots, a multiple of eight. Siblings have consecutive ids and are asked for
+/// together, so eight of them share a cache line.
 #[inline]
-fn home(place: u32) -> usize {
-    ((place >> 3).wrapping_mul(0x9E37_79B9) as usize >> 7) << 3 | (place & 7) as usize
+fn home(place: u32, slots: usize) -> usize {
+    let hash = u64::from((place >> 3).wrapping_mul(0x9E37_79B9));
+    let line = (hash * (slots as u64 / 8)) >> 32;
+    (line as usize) << 3 | (place & 7) as usize
+}
+
+#[inline]
+fn next(slot: usize, slots: usize) -> usize {
+    if slot + 1 == slots { 0 } else { slot + 1 }
 }
 
 fn unigram(network: &Network, place: u32) -> f32 {

@@ -486,6 +486,9 @@ impl Search {
         for index in first..self.records.len() {
             self.enter_roots(index as u32);
         }
+        if !self.config.lattice {
+            self.record_exits.clear();
+        }
         std::mem::swap(&mut self.active, &mut self.next);
     }
 

@@ -106,8 +106,9 @@ pub struct Recogniser {
     idle: Idle,
 }
 
-/// Memory for look-ahead tables, which all sessions share.
-const LOOK_AHEAD_BYTES: usize = 48 << 20;
+/// Memory for look-ahead tables, which all sessions share. Those of all words of the default model take about as much; with
+/// less, many sessions at once keep building what others have just let go of.
+const LOOK_AHEAD_BYTES: usize = 96 << 20;
 
 impl Recogniser {
     /// Loads a package. Takes well under a second with the default package, so nothing compiled is kept on disk.

@@ -46,6 +46,7 @@ fn interim() -> SearchConfig {
         last_phone_beam: 45.0,
         word_beam: 35.0,
         max_active: 2_000,
+        lattice: false,
         ..Default::default()
     }
 }

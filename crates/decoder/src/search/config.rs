@@ -28,6 +28,9 @@ pub struct SearchConfig {
     pub silence_penalty: f32,
     /// Log-score of another filler.
     pub filler_penalty: f32,
+    /// Whether a lattice is to be built of the search. Towards which right contexts words ended is most of what a search
+    /// remembers, and only a lattice asks for it afterwards.
+    pub lattice: bool,
 }
 
 impl Default for SearchConfig {
@@ -45,6 +48,7 @@ impl Default for SearchConfig {
             word_penalty: -5.0,
             silence_penalty: -5.7,
             filler_penalty: -18.8,
+            lattice: true,
         }
     }
 }
