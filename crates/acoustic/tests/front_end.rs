@@ -5,19 +5,12 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::cepstra;
 use dictum_acoustic::{FeatParams, FrontEnd, FrontEndConfig, parse_feat_params};
 use proptest::prelude::*;
 
 /// The settings of the US English model that matter here.
 const EN_US: &str = "-lowerf 130 -upperf 6800 -nfilt 25 -transform dct -lifter 22";
-
-fn cepstra(config: &FrontEndConfig, samples: &[f32]) -> Vec<[f32; 13]> {
-    let mut front_end = FrontEnd::new(config);
-    let mut out = Vec::new();
-    front_end.push(samples, &mut out);
-    front_end.finish(&mut out);
-    out
-}
 
 fn reference_cepstra(dir: &Path, settings: &str, samples: &[f32]) -> Vec<[f32; 13]> {
     let (input, output) = (dir.join("in.raw"), dir.join("out.mfc"));

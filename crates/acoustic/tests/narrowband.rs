@@ -4,11 +4,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::Random;
 use common::tiny::{Order, Tiny};
+use common::{Random, cepstra};
 use dictum_acoustic::{
-    FrontEnd, FrontEndConfig, NarrowbandMap, NarrowbandRow, PhoneMap, SphinxModel, cepstral_mean, features,
-    parse_feat_params,
+    FrontEndConfig, NarrowbandMap, NarrowbandRow, PhoneMap, SphinxModel, cepstral_mean, features, parse_feat_params,
 };
 use proptest::prelude::*;
 
@@ -176,14 +175,6 @@ proptest! {
             prop_assert_eq!(NarrowbandMap::parse(map.to_text().as_bytes()).unwrap(), map);
         }
     }
-}
-
-fn cepstra(config: &FrontEndConfig, samples: &[f32]) -> Vec<[f32; 13]> {
-    let mut front_end = FrontEnd::new(config);
-    let mut out = Vec::new();
-    front_end.push(samples, &mut out);
-    front_end.finish(&mut out);
-    out
 }
 
 #[test]

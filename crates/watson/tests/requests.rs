@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Payload, Request, Server, audio, has_model};
+use common::{Payload, Request, Server, audio, has_model, wait_for};
 use dictum_service::ServiceConfig;
 use dictum_watson::WatsonConfig;
 use serde_json::json;
@@ -219,16 +219,6 @@ async fn who_goes_away_is_not_worked_for() {
     wait_for(|| server.service.sessions() == 1).await;
     drop(client);
     wait_for(|| server.service.sessions() == 0).await;
-}
-
-async fn wait_for(mut condition: impl FnMut() -> bool) {
-    for _ in 0..500 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it did not come to that in five seconds");
 }
 
 /// recognize.md 1: `Expect: 100-continue`

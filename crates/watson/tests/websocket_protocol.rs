@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::socket::Socket;
-use common::{Request, Server, audio, has_model};
+use common::{Request, Server, audio, has_model, wait_for};
 use dictum_service::ServiceConfig;
 use dictum_service::accounts::AccountsConfig;
 use dictum_watson::{WatsonConfig, WebSocketConfig};
@@ -44,16 +44,6 @@ fn quick() -> WebSocketConfig {
 
 async fn quick_server() -> Server {
     Server::with_settings(None, WatsonConfig { websocket: quick(), ..WatsonConfig::default() }).await
-}
-
-async fn wait_for(mut condition: impl FnMut() -> bool) {
-    for _ in 0..500 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it did not come to that in five seconds");
 }
 
 /// The server still works, and nobody holds a permit any more.

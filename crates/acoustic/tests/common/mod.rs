@@ -104,3 +104,12 @@ pub fn synthetic_speech(seconds: f32) -> Vec<f32> {
         })
         .collect()
 }
+
+/// The cepstra of a whole stream.
+pub fn cepstra(config: &dictum_acoustic::FrontEndConfig, samples: &[f32]) -> Vec<[f32; 13]> {
+    let mut front_end = dictum_acoustic::FrontEnd::new(config);
+    let mut out = Vec::new();
+    front_end.push(samples, &mut out);
+    front_end.finish(&mut out);
+    out
+}

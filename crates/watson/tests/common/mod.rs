@@ -340,3 +340,14 @@ pub fn multipart(metadata: Option<&str>, uploads: &[Vec<u8>]) -> Vec<u8> {
     body.extend(b"--part-of-a-test--\r\n");
     body
 }
+
+/// Waits, for five seconds at most, until something has come about.
+pub async fn wait_for(mut condition: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it did not come to that in five seconds");
+}
