@@ -38,7 +38,7 @@ mod words;
 
 pub use dictionary::{Dictionary, DictionaryError, Pronunciation};
 pub use error::{LmError, Place};
-pub use model::{LanguageModel, LmState};
+pub use model::{Bigrams, LanguageModel, LmState};
 pub use ngram::{NgramModel, parse_arpa, parse_dmp, parse_trie};
 pub use spoken::spoken_form;
 pub use vocabulary::{Vocabulary, WordId};

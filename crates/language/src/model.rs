@@ -52,3 +52,18 @@ pub trait LanguageModel: Send + Sync {
     /// ln p(sentence ends | `state`).
     fn end(&self, state: LmState) -> f32;
 }
+
+/// What looking ahead asks of a model: its words by themselves and in pairs, in natural logarithms.
+///
+/// p(w | v) is that of the pair if the model has it, else `backoff(v)` plus `unigram(w)`. Words that the model does not have
+/// are allowed: their unigram is negative infinity, and after them it is the unigrams that count.
+pub trait Bigrams: Send + Sync {
+    /// ln p(`word`) without history.
+    fn unigram(&self, word: WordId) -> f32;
+
+    /// Natural logarithm of the weight with which unigrams are used after `word`.
+    fn backoff(&self, word: WordId) -> f32;
+
+    /// Calls `visit(w, ln p(w | v))` for every pair (v, w) that the model has.
+    fn bigrams_after(&self, v: WordId, visit: &mut dyn FnMut(WordId, f32));
+}

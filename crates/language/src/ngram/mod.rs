@@ -22,7 +22,7 @@ use self::mapped::Bytes;
 use self::store::Store;
 use self::trie::Trie;
 use crate::error::{Fault, LmError};
-use crate::model::{LanguageModel, LmState};
+use crate::model::{Bigrams, LanguageModel, LmState};
 use crate::vocabulary::{Vocabulary, WordId};
 
 /// A back-off n-gram model (Katz 1987) of order 1, 2 or 3.
@@ -188,8 +188,12 @@ impl NgramModel {
         });
     }
 
+    fn has(&self, word: WordId) -> bool {
+        (word as usize) < self.vocabulary.len()
+    }
+
     fn check(&self, word: WordId) {
-        assert!((word as usize) < self.vocabulary.len(), "word {word} is not of this model's vocabulary");
+        assert!(self.has(word), "word {word} is not of this model's vocabulary");
     }
 }
 
@@ -239,6 +243,22 @@ impl LanguageModel for NgramModel {
     /// 0 (certain) when the model has no `</s>`.
     fn end(&self, state: LmState) -> f32 {
         self.sentence_end.map_or(0.0, |end| self.step(state, end).1)
+    }
+}
+
+impl Bigrams for NgramModel {
+    fn unigram(&self, word: WordId) -> f32 {
+        if self.has(word) { NgramModel::unigram(self, word) } else { f32::NEG_INFINITY }
+    }
+
+    fn backoff(&self, word: WordId) -> f32 {
+        if self.has(word) { NgramModel::backoff(self, word) } else { 0.0 }
+    }
+
+    fn bigrams_after(&self, v: WordId, visit: &mut dyn FnMut(WordId, f32)) {
+        if self.has(v) {
+            NgramModel::bigrams_after(self, v, visit);
+        }
     }
 }
 
