@@ -5,6 +5,7 @@
 //!   and ARPA text; written as tries and ARPA text.
 //! * [`LanguageModel`]: what a search asks of any language model, word by word in natural logarithms; the [`Vocabulary`]
 //!   numbers the words.
+//! * [`G2p`]: pronunciations of words that no dictionary has, by a model trained from one.
 //! * [`spoken_form`]: numbers as they are spoken. [`scoring`]: word error rate with alignment and confidence interval.
 //!
 //! The crate knows nothing of audio or phones beyond their names, and never trusts a file: sizes are checked before memory
@@ -29,6 +30,8 @@
 
 mod dictionary;
 mod error;
+mod fold;
+mod g2p;
 mod model;
 mod ngram;
 pub mod scoring;
@@ -38,6 +41,7 @@ mod words;
 
 pub use dictionary::{Dictionary, DictionaryError, Pronunciation};
 pub use error::{LmError, Place};
+pub use g2p::{G2p, G2pAccuracy, G2pError, G2pTraining, hold_out};
 pub use model::{Bigrams, LanguageModel, LmState};
 pub use ngram::{NgramModel, parse_arpa, parse_dmp, parse_trie};
 pub use spoken::spoken_form;
