@@ -6,6 +6,7 @@
 //! * [`LanguageModel`]: what a search asks of any language model, word by word in natural logarithms; the [`Vocabulary`]
 //!   numbers the words.
 //! * [`G2p`]: pronunciations of words that no dictionary has, by a model trained from one.
+//! * [`custom`]: models that users teach, trained from words and texts, and interpolated with the base model.
 //! * [`spoken_form`]: numbers as they are spoken. [`scoring`]: word error rate with alignment and confidence interval.
 //!
 //! The crate knows nothing of audio or phones beyond their names, and never trusts a file: sizes are checked before memory
@@ -28,10 +29,12 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod custom;
 mod dictionary;
 mod error;
 mod fold;
 mod g2p;
+mod mapped;
 mod model;
 mod ngram;
 pub mod scoring;

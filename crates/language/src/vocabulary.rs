@@ -1,5 +1,7 @@
 //! The words of a language model.
 
+use std::sync::Arc;
+
 use crate::words::{Case, WordTable};
 
 /// Number of a word in a [`Vocabulary`]: its position in the language model file.
@@ -17,27 +19,49 @@ pub type WordId = u32;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
+    /// The words that this one begins with, if it extends another.
+    base: Option<Arc<Vocabulary>>,
+    /// How many they are.
+    first: WordId,
+    /// The words of its own.
     table: WordTable,
 }
 
 impl Vocabulary {
     /// An empty vocabulary.
     pub fn new() -> Self {
-        Vocabulary { table: WordTable::new(Case::Kept) }
+        Vocabulary { base: None, first: 0, table: WordTable::new(Case::Kept) }
     }
 
     pub(crate) fn with_capacity(words: usize, bytes: usize) -> Self {
-        Vocabulary { table: WordTable::with_capacity(Case::Kept, words, bytes) }
+        Vocabulary { base: None, first: 0, table: WordTable::with_capacity(Case::Kept, words, bytes) }
+    }
+
+    /// The words of `base` with the ids that they have there, and room for others behind them. Nothing is copied.
+    pub fn extending(base: Arc<Vocabulary>) -> Self {
+        let first = base.len() as WordId;
+        Vocabulary { base: Some(base), first, table: WordTable::new(Case::Kept) }
     }
 
     /// Adds a word if it is not there yet; its id, and whether it is new.
     pub fn add(&mut self, word: &str) -> (WordId, bool) {
-        self.table.intern(word)
+        if let Some(id) = self.base.as_ref().and_then(|base| base.id(word)) {
+            return (id, false);
+        }
+        let (id, new) = self.table.intern(word);
+        (self.first + id, new)
+    }
+
+    /// A number that two vocabularies share only if they have the same words with the same ids, but for a chance of one
+    /// in 2^64: FNV-1a of the words, each ended by a line feed. No protection against intent.
+    pub fn fingerprint(&self) -> u64 {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        self.iter().fold(0xCBF2_9CE4_8422_2325, |hash, (_, word)| step(word.bytes().fold(hash, step), b'\n'))
     }
 
     /// Number of words; ids are `0..len`.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.first as usize + self.table.len()
     }
 
     /// Whether there are no words.
@@ -47,7 +71,8 @@ impl Vocabulary {
 
     /// The id of a word written exactly so.
     pub fn id(&self, word: &str) -> Option<WordId> {
-        self.table.id(word)
+        let own = || self.table.id(word).map(|id| self.first + id);
+        self.base.as_ref().and_then(|base| base.id(word)).or_else(own)
     }
 
     /// The text of a word.
@@ -55,7 +80,11 @@ impl Vocabulary {
     /// # Panics
     /// When `id` is not of this vocabulary.
     pub fn word(&self, id: WordId) -> &str {
-        self.table.get(id).expect("a word id of another vocabulary")
+        match (&self.base, id.checked_sub(self.first)) {
+            (_, Some(own)) => self.table.get(own).expect("a word id of another vocabulary"),
+            (Some(base), None) => base.word(id),
+            (None, None) => unreachable!("a vocabulary of its own begins with word 0"),
+        }
     }
 
     /// Ids with their texts, in order of id.

@@ -6,7 +6,6 @@ mod backoff;
 mod bits;
 mod dmp;
 mod index;
-mod mapped;
 mod store;
 mod trie;
 mod trie_writer;
@@ -14,14 +13,16 @@ mod trie_writer;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use self::arrays::Arrays;
 use self::backoff::Backoff;
 use self::index::Orphan;
-use self::mapped::Bytes;
 use self::store::Store;
+pub(crate) use self::store::find;
 use self::trie::Trie;
 use crate::error::{Fault, LmError};
+use crate::mapped::Bytes;
 use crate::model::{Bigrams, LanguageModel, LmState};
 use crate::vocabulary::{Vocabulary, WordId};
 
@@ -30,7 +31,7 @@ use crate::vocabulary::{Vocabulary, WordId};
 /// p(w | u, v) is the trigram's probability if the model has it, else the back-off weight of (u, v) times p(w | v), and so
 /// on down. All values given out are natural logarithms.
 pub struct NgramModel {
-    vocabulary: Vocabulary,
+    vocabulary: Arc<Vocabulary>,
     order: usize,
     storage: Storage,
     start: LmState,
@@ -127,7 +128,12 @@ impl NgramModel {
         })?;
         let start = vocabulary.sentence_start().map_or(LmState::EMPTY, LmState::after);
         let sentence_end = vocabulary.sentence_end();
-        Ok(NgramModel { vocabulary, order, storage, start, sentence_end })
+        Ok(NgramModel { vocabulary: Arc::new(vocabulary), order, storage, start, sentence_end })
+    }
+
+    /// The vocabulary, for those that build upon it.
+    pub fn shared_vocabulary(&self) -> &Arc<Vocabulary> {
+        &self.vocabulary
     }
 
     /// The longest n-grams' length: 1, 2 or 3.

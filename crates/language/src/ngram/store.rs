@@ -55,7 +55,7 @@ pub(super) trait Store {
 
 /// Position of `key` among the ascending keys of `first..end`.
 #[inline(always)]
-fn find(first: u32, end: u32, key: WordId, key_at: impl Fn(u32) -> WordId) -> Option<u32> {
+pub(crate) fn find(first: u32, end: u32, key: WordId, key_at: impl Fn(u32) -> WordId) -> Option<u32> {
     let mut base = first;
     let mut size = end.saturating_sub(first);
     if size == 0 {

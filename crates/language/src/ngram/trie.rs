@@ -7,9 +7,9 @@
 //! a NUL. Values are logarithms to the base 1.0001.
 
 use super::bits;
-use super::mapped::Bytes;
 use super::store::{Store, Unigram};
 use crate::error::Fault;
+use crate::mapped::Bytes;
 use crate::vocabulary::{Vocabulary, WordId};
 
 /// First bytes of a file in this format.
