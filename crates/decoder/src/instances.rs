@@ -24,14 +24,25 @@ pub struct Hmm {
     pub phone: PhoneId,
     /// Node, or final and class, in the network.
     pub instance: u32,
-    /// Tree copy, or [`TAIL`].
+    /// Tree copy; with [`TAIL`] behind the label.
     pub copy: u32,
     /// Look-ahead contained in the scores, already scaled.
     pub look_ahead: f32,
 }
 
-/// The copy of instances behind their label: the word is known, so no history needs to be kept apart.
-pub const TAIL: u32 = u32::MAX;
+/// Bit of the copies of instances behind their label, where the word is known.
+pub const TAIL: u32 = 1 << 31;
+
+/// The copy behind labels where no history needs to be kept apart.
+pub const ANY_TAIL: u32 = u32::MAX;
+
+impl Hmm {
+    /// Whether the word is known.
+    #[inline]
+    pub fn is_tail(&self) -> bool {
+        self.copy & TAIL != 0
+    }
+}
 
 /// Pool and table.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use dictum_acoustic::PhoneId;
 use dictum_language::{LmState, WordId};
 
+use crate::graph::Histories;
 use crate::search::{Record, Search, Token};
 
 /// Index of a node in a [`Lattice`].
@@ -64,9 +65,10 @@ pub struct Lattice {
     pub arcs: Vec<LatticeArc>,
 }
 
-/// A lattice node before it is split by language model state.
+/// A lattice node before it is split by language model state: the records of one token that end together, with one state if
+/// the search keeps histories apart by state.
 struct Group {
-    records: std::ops::Range<usize>,
+    records: Vec<u32>,
     best: Record,
     /// Best score from here to the end of the utterance.
     backward: f32,
@@ -211,21 +213,30 @@ fn log_add(a: f64, b: f64) -> f64 {
     if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
 }
 
-/// Records of one frame are sorted by token, so groups are consecutive.
+/// Records of one frame are sorted by token; those of one token are parted by state where states are what histories are.
 fn groups(search: &Search) -> Vec<Group> {
     let records = search.records();
-    let mut begin = 0;
+    let by_state = search.graph().histories == Histories::States;
     let mut groups = Vec::new();
+    let mut begin = 0;
     for chunk in records.chunk_by(|a, b| (a.end, a.token) == (b.end, b.token)) {
-        let best = *chunk.iter().max_by(|a, b| a.score.total_cmp(&b.score)).expect("chunks are not empty");
-        groups.push(Group { records: begin..begin + chunk.len(), best, backward: f32::NEG_INFINITY });
-        begin += chunk.len();
+        let mut order: Vec<u32> = (begin..begin + chunk.len() as u32).collect();
+        begin += chunk.len() as u32;
+        let state = |index: u32| records[index as usize].state;
+        if by_state {
+            order.sort_by_key(|&index| state(index));
+        }
+        for group in order.chunk_by(|&a, &b| !by_state || state(a) == state(b)) {
+            let all = group.iter().map(|&index| &records[index as usize]);
+            let best = *all.max_by(|a, b| a.score.total_cmp(&b.score)).expect("chunks are not empty");
+            groups.push(Group { records: group.to_vec(), best, backward: f32::NEG_INFINITY });
+        }
     }
     groups
 }
 
 fn exit_score(search: &Search, group: &Group, right: PhoneId) -> Option<f32> {
-    group.records.clone().filter_map(|index| search.exit_score(index as u32, right)).max_by(f32::total_cmp)
+    group.records.iter().filter_map(|&index| search.exit_score(index, right)).max_by(f32::total_cmp)
 }
 
 /// First phone of a token: what its predecessor must leave towards.
@@ -275,7 +286,7 @@ fn backward(search: &Search, groups: &mut [Group], last: u32, beam: f32) -> Vec<
         let token = group.best.token;
         let first = first_phone(search, token);
         let mut starts: Vec<(u32, f32)> = Vec::new();
-        for record in &records[group.records.clone()] {
+        for record in group.records.iter().map(|&index| &records[index as usize]) {
             let previous = &records[record.previous as usize];
             let Some(entered) = search.exit_score(record.previous, first) else { continue };
             let acoustic = record.score - entered - language(search, previous.state, token).1;

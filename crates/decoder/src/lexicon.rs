@@ -1,5 +1,8 @@
 //! The words a network recognises, as phone strings.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use dictum_acoustic::{PhoneId, Units};
 use dictum_language::{Dictionary, Vocabulary, WordId};
 
@@ -8,9 +11,13 @@ pub type PronunciationId = u32;
 
 /// Pronunciations of the words of a language model, and of the fillers that may stand between words.
 ///
-/// Pronunciations are kept in one arena: a vocabulary of 70 000 words costs about a megabyte.
+/// Pronunciations are kept in one arena: a vocabulary of 70 000 words costs about a megabyte. A lexicon may stand on another
+/// one, whose pronunciations keep their ids: that of a custom model holds only what it adds to the base vocabulary.
 #[derive(Debug, Default)]
 pub struct Lexicon {
+    base: Option<Arc<Lexicon>>,
+    /// Pronunciations of `base`: the id of the first own one.
+    first: u32,
     words: Vec<WordId>,
     offsets: Vec<u32>,
     phones: Vec<PhoneId>,
@@ -20,7 +27,13 @@ pub struct Lexicon {
 impl Lexicon {
     /// An empty lexicon with the given filler phones (silence among them).
     pub fn new(fillers: Vec<PhoneId>) -> Self {
-        Lexicon { words: Vec::new(), offsets: vec![0], phones: Vec::new(), fillers }
+        Lexicon { base: None, first: 0, words: Vec::new(), offsets: vec![0], phones: Vec::new(), fillers }
+    }
+
+    /// A lexicon with everything that `base` has, to which more is to be added.
+    pub fn over(base: Arc<Lexicon>) -> Self {
+        let (first, fillers) = (base.len() as u32, base.fillers.clone());
+        Lexicon { base: Some(base), first, ..Lexicon::new(fillers) }
     }
 
     /// The words that the vocabulary and the dictionary share, with all their pronunciations in the unit inventory.
@@ -70,25 +83,39 @@ impl Lexicon {
         self.offsets.push(self.phones.len() as u32);
     }
 
-    /// Number of pronunciations.
+    /// Number of pronunciations, those of the base included.
     pub fn len(&self) -> usize {
-        self.words.len()
+        self.first as usize + self.words.len()
     }
 
     /// Whether there is nothing to recognise.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.len() == 0
+    }
+
+    /// The ids that are not of the base.
+    pub fn own(&self) -> Range<PronunciationId> {
+        self.first..self.len() as PronunciationId
     }
 
     /// The word that is pronounced so.
+    #[inline]
     pub fn word(&self, pronunciation: PronunciationId) -> WordId {
-        self.words[pronunciation as usize]
+        match &self.base {
+            Some(base) if pronunciation < self.first => base.word(pronunciation),
+            _ => self.words[(pronunciation - self.first) as usize],
+        }
     }
 
     /// The phones of a pronunciation.
     pub fn phones(&self, pronunciation: PronunciationId) -> &[PhoneId] {
-        let index = pronunciation as usize;
-        &self.phones[self.offsets[index] as usize..self.offsets[index + 1] as usize]
+        match &self.base {
+            Some(base) if pronunciation < self.first => base.phones(pronunciation),
+            _ => {
+                let index = (pronunciation - self.first) as usize;
+                &self.phones[self.offsets[index] as usize..self.offsets[index + 1] as usize]
+            }
+        }
     }
 
     /// Phones that may stand alone between words: silence and noises.

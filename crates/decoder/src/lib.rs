@@ -20,6 +20,7 @@
 
 pub mod consensus;
 pub mod endpoint;
+pub mod graph;
 pub mod instances;
 pub mod keywords;
 pub mod lattice;

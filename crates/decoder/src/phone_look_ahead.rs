@@ -20,7 +20,8 @@ pub struct PhoneLookAhead {
 }
 
 impl PhoneLookAhead {
-    /// A look-ahead over `window` frames for the senones that the network uses.
+    /// A look-ahead over `window` frames for the senones that the network uses. (Those that only an overlay uses are left out:
+    /// every phone has so many that it makes no difference, and all sessions can share what stands on a network.)
     pub fn new(network: &Network, window: usize) -> Self {
         let mut owned: Vec<(u8, u16)> =
             network.states().flat_map(|(phone, senones)| senones.map(|id| (phone, id))).collect();

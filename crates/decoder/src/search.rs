@@ -15,18 +15,19 @@
 mod config;
 mod lm_cache;
 mod paths;
+mod roots;
 mod statistics;
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use dictum_acoustic::{PhoneId, Units};
-use dictum_language::{LanguageModel, LmState, WordId};
+use dictum_acoustic::PhoneId;
+use dictum_language::LmState;
 
-use crate::instances::{DEAD, Hmm, Instances, TAIL};
-use crate::lexicon::{Lexicon, PronunciationId};
-use crate::look_ahead::{LookAhead, LookAheadCache};
+use crate::graph::{Histories, SearchGraph, TreeCopy};
+use crate::instances::{ANY_TAIL, DEAD, Hmm, Instances, TAIL};
+use crate::lexicon::PronunciationId;
 use crate::network::{MAX_PHONES, NO_LABEL, Network};
 use crate::node_best::NodeBest;
 pub use config::SearchConfig;
@@ -57,7 +58,7 @@ pub struct Record {
     pub score: f32,
     /// Language model state after it.
     pub state: LmState,
-    /// Word that conditions the tree copy entered from here.
+    /// The tree copy entered from here.
     pub copy: u32,
     /// Range of its right-context exits.
     exits: (u32, u16),
@@ -83,33 +84,9 @@ struct Evaluated {
     exit_history: u32,
 }
 
-/// The parts of a model that a search reads.
-#[derive(Clone)]
-pub struct SearchGraph {
-    /// The compiled network.
-    pub network: Arc<Network>,
-    /// The words it was compiled from.
-    pub lexicon: Arc<Lexicon>,
-    /// The language model.
-    pub lm: Arc<dyn LanguageModel>,
-    /// The word that stands for the beginning of an utterance in histories.
-    pub start_word: WordId,
-    /// Its look-ahead.
-    pub look_ahead: Arc<LookAheadCache>,
-    /// Transition log-probabilities by phone: `[from][to]`, `to == 3` leaves.
-    pub transitions: Arc<[[[f32; 4]; 3]]>,
-}
-
-impl SearchGraph {
-    /// Reads the transition matrices of all phones.
-    pub fn transitions_of(units: &Units) -> Arc<[[[f32; 4]; 3]]> {
-        (0..units.phone_count()).map(|phone| *units.transitions(phone as PhoneId)).collect()
-    }
-}
-
 /// One utterance being searched.
 pub struct Search {
-    graph: SearchGraph,
+    graph: Arc<SearchGraph>,
     config: SearchConfig,
     instances: Instances,
     active: Vec<u32>,
@@ -122,10 +99,10 @@ pub struct Search {
     record_exits: Vec<(u64, f32)>,
     /// Best score of each tree node over all copies.
     node_best: NodeBest,
-    copies: Vec<Arc<LookAhead>>,
+    copies: Vec<TreeCopy>,
     /// Stands where a copy has been given up.
-    unused: Arc<LookAhead>,
-    copy_of: FxHashMap<WordId, u32>,
+    unused: TreeCopy,
+    copy_of: FxHashMap<u32, u32>,
     lm_cache: LmCache,
     frame: u32,
     best: f32,
@@ -137,9 +114,9 @@ pub struct Search {
 
 impl Search {
     /// A search at the beginning of an utterance.
-    pub fn new(graph: SearchGraph, config: SearchConfig) -> Self {
+    pub fn new(graph: Arc<SearchGraph>, config: SearchConfig) -> Self {
         let lm_cache = LmCache::new(config.max_active);
-        let unused = graph.look_ahead.after(graph.start_word);
+        let unused = graph.copy_after(graph.start);
         let mut search = Search {
             node_best: NodeBest::default(),
             graph,
@@ -163,6 +140,16 @@ impl Search {
         };
         search.begin();
         search
+    }
+
+    /// Forgets the utterance and begins a new one on a graph of the same acoustic model, keeping allocations.
+    pub fn reset_on(&mut self, graph: &Arc<SearchGraph>) {
+        if !Arc::ptr_eq(&self.graph, graph) {
+            self.lm_cache.clear();
+            self.unused = graph.copy_after(graph.start);
+        }
+        self.graph = Arc::clone(graph);
+        self.reset();
     }
 
     /// Forgets the utterance and begins a new one, keeping allocations.
@@ -243,7 +230,7 @@ impl Search {
         self.threshold = DEAD;
         self.ahead = [0.0; MAX_PHONES];
         let state = self.graph.lm.start();
-        let copy = self.copy(self.graph.start_word);
+        let copy = self.copy(self.graph.start);
         self.record_exits.push((u64::MAX, 0.0));
         self.records.push(Record { token: Token::Begin, previous: 0, end: 0, score: 0.0, state, copy, exits: (0, 1) });
         // Everything may begin; the first frames prune it.
@@ -252,29 +239,37 @@ impl Search {
         std::mem::swap(&mut self.active, &mut self.next);
     }
 
-    fn copy(&mut self, word: WordId) -> u32 {
-        if let Some(&copy) = self.copy_of.get(&word) {
+    fn copy(&mut self, history: u32) -> u32 {
+        if let Some(&copy) = self.copy_of.get(&history) {
             return copy;
         }
         let copy = self.copies.len() as u32;
-        self.copies.push(self.graph.look_ahead.after(word));
-        self.copy_of.insert(word, copy);
+        self.copies.push(self.graph.copy_after(history));
+        self.copy_of.insert(history, copy);
         copy
+    }
+
+    /// The copy of what follows the label in a copy.
+    fn tail(&self, copy: u32) -> u32 {
+        match self.graph.histories {
+            Histories::LastWord => ANY_TAIL,
+            Histories::States => copy | TAIL,
+        }
     }
 
     /// Lets go of the look-ahead of tree copies in which nothing is active any more: an utterance passes through thousands.
     fn give_up_copies(&mut self) {
         let mut used = vec![false; self.copies.len()];
         for &index in &self.active {
-            let copy = self.instances.get(index).copy;
-            if copy != TAIL {
-                used[copy as usize] = true;
+            let hmm = self.instances.get(index);
+            if !hmm.is_tail() {
+                used[hmm.copy as usize] = true;
             }
         }
         self.copy_of.retain(|_, copy| {
             let keep = used[*copy as usize];
             if !keep {
-                self.copies[*copy as usize] = Arc::clone(&self.unused);
+                self.copies[*copy as usize] = self.unused.clone();
             }
             keep
         });
@@ -310,7 +305,7 @@ impl Search {
             hmm.score[0] = leave[0] + transitions[0][0];
             let top = hmm.score[0].max(hmm.score[1]).max(last);
             best = best.max(top);
-            if hmm.copy != TAIL {
+            if !hmm.is_tail() {
                 self.node_best.offer(hmm.instance, top);
             }
             self.evaluated.push(Evaluated { top, exit, exit_history });
@@ -347,14 +342,14 @@ impl Search {
     fn propagate(&mut self) {
         self.next.clear();
         self.exits.clear();
-        let network = Arc::clone(&self.graph.network);
+        let graph = Arc::clone(&self.graph);
         let phone_threshold = self.threshold.max(self.best - self.config.phone_beam);
         let word_threshold = self.threshold.max(self.best - self.config.word_beam);
         let mut active = std::mem::take(&mut self.active);
         for (position, &index) in active.iter().enumerate() {
             let Evaluated { top, exit, exit_history } = self.evaluated[position];
             let hmm = *self.instances.get(index);
-            if hmm.copy != TAIL && top.max(hmm.score[0]) < self.node_best.at(hmm.instance) - self.config.copy_beam {
+            if !hmm.is_tail() && top.max(hmm.score[0]) < self.node_best.at(hmm.instance) - self.config.copy_beam {
                 self.instances.remove(index);
                 continue;
             }
@@ -367,6 +362,7 @@ impl Search {
             if exit < phone_threshold {
                 continue;
             }
+            let network = &**graph.tree(hmm.instance);
             if let Some((last, class)) = network.as_final(hmm.instance) {
                 if exit > word_threshold {
                     let last = network.last(last);
@@ -374,13 +370,13 @@ impl Search {
                     let token = Token::Word(last.pronunciation);
                     self.exits.push(Exit { token, history: exit_history, right, score: exit });
                 }
-            } else if (hmm.instance as usize) < network.fillers().len() {
+            } else if network.is_filler(hmm.instance) {
                 if exit > word_threshold {
                     let token = Token::Filler(hmm.phone);
                     self.exits.push(Exit { token, history: exit_history, right: u64::MAX, score: exit });
                 }
             } else {
-                self.enter_successors(&network, &hmm, exit, exit_history);
+                self.enter_successors(network, &hmm, exit, exit_history);
             }
         }
         active.clear();
@@ -389,7 +385,8 @@ impl Search {
 
     /// Enters the nodes and finals that follow a tree node.
     fn enter_successors(&mut self, network: &Network, hmm: &Hmm, exit: f32, history: u32) {
-        let node = *network.node(hmm.instance);
+        let node = *network.node_of(hmm.instance);
+        let tail = self.tail(hmm.copy);
         let weight = self.config.lm_weight;
         let bare = exit - hmm.look_ahead;
         for id in node.first_child..node.first_child + u32::from(node.child_count) {
@@ -399,11 +396,12 @@ impl Search {
             if exit + self.ahead[child.phone as usize] <= self.threshold {
                 continue;
             }
-            if hmm.copy == TAIL {
-                self.enter(TAIL, id, shape, exit, history, 0.0);
+            let id = network.instance(id);
+            if hmm.is_tail() {
+                self.enter(hmm.copy, id, shape, exit, history, 0.0);
                 continue;
             }
-            let look_ahead = weight * self.copies[hmm.copy as usize].at(id, child.look_ahead);
+            let look_ahead = weight * self.copies[hmm.copy as usize].at(&self.graph, id, child.look_ahead);
             if child.label == NO_LABEL {
                 if bare + look_ahead > self.threshold {
                     self.enter(hmm.copy, id, shape, bare + look_ahead, history, look_ahead);
@@ -411,14 +409,14 @@ impl Search {
             } else if bare + look_ahead + TRIGRAM_SLACK * weight + self.ahead[child.phone as usize] > self.threshold {
                 let score = bare + self.word_score(history, child.label);
                 if score > self.threshold {
-                    self.enter(TAIL, id, shape, score, history, 0.0);
+                    self.enter(tail, id, shape, score, history, 0.0);
                 }
             }
         }
         for index in node.first_final..node.first_final + u32::from(node.final_count) {
             let last = network.last(index);
             let score = if last.labelled { bare + self.word_score(history, last.pronunciation) } else { exit };
-            self.enter_final(network, index, score, history);
+            self.enter_final(network, index, tail, score, history);
         }
     }
 
@@ -430,7 +428,7 @@ impl Search {
         self.config.lm_weight * log_probability + self.config.word_penalty
     }
 
-    fn enter_final(&mut self, network: &Network, index: u32, score: f32, history: u32) {
+    fn enter_final(&mut self, network: &Network, index: u32, copy: u32, score: f32, history: u32) {
         let fan = network.fan(network.last(index).fan);
         let survives = score + self.ahead[fan[0].phone as usize] > self.threshold;
         if !survives || score <= self.best - self.config.last_phone_beam {
@@ -438,7 +436,7 @@ impl Search {
         }
         for (class, fan) in fan.iter().enumerate() {
             let instance = network.final_instance(index, class);
-            self.enter(TAIL, instance, (fan.senones, fan.phone), score, history, 0.0);
+            self.enter(copy, instance, (fan.senones, fan.phone), score, history, 0.0);
         }
     }
 
@@ -501,85 +499,14 @@ impl Search {
         let (state, copy) = match token {
             Token::Word(pronunciation) => {
                 let word = self.graph.lexicon.word(pronunciation);
-                (self.graph.lm.step(previous.state, word).0, self.copy(word))
+                let state = self.graph.lm.step(previous.state, word).0;
+                (state, self.copy(self.graph.history(word, state)))
             }
             Token::Filler(_) | Token::Begin => (previous.state, previous.copy),
         };
         let exits = (self.record_exits.len() as u32, group.len() as u16);
         self.record_exits.extend(group.iter().map(|exit| (exit.right, exit.score)));
         self.records.push(Record { token, previous: history, end: self.frame, score, state, copy, exits });
-    }
-
-    /// Enters everything that may follow a record.
-    fn enter_roots(&mut self, index: u32) {
-        let network = Arc::clone(&self.graph.network);
-        let record = self.records[index as usize];
-        let weight = self.config.lm_weight;
-        let copy = Arc::clone(&self.copies[record.copy as usize]);
-        self.enter_fillers(&network, index, &record);
-        if record.score + weight * (copy.best_root() + TRIGRAM_SLACK) <= self.threshold {
-            return;
-        }
-        let left = match record.token {
-            Token::Word(pronunciation) => *self.graph.lexicon.phones(pronunciation).last().expect("not empty"),
-            Token::Filler(_) | Token::Begin => network.silence(),
-        };
-        let mut scores = [DEAD; MAX_PHONES];
-        let (begin, count) = record.exits;
-        for &(right, score) in &self.record_exits[begin as usize..begin as usize + count as usize] {
-            for (phone, entry) in scores.iter_mut().enumerate().take(network.phone_count()) {
-                if right >> phone & 1 == 1 {
-                    *entry = entry.max(score);
-                }
-            }
-        }
-        for &(root, look_ahead) in copy.explicit_roots() {
-            let look_ahead = weight * look_ahead;
-            if record.score + look_ahead <= self.threshold {
-                break;
-            }
-            let phone = network.root_phone(root) as usize;
-            let score = scores[phone] + look_ahead;
-            if score + self.ahead[phone] > self.threshold {
-                let id = network.enter(&network.all_roots()[root as usize], left);
-                let node = network.node(id);
-                self.enter(record.copy, id, (node.senones, node.phone), score, index, look_ahead);
-            }
-        }
-        for (phone, &score) in scores.iter().enumerate().take(network.phone_count()) {
-            if score + self.ahead[phone] <= self.threshold {
-                continue;
-            }
-            for root in network.roots(phone as PhoneId) {
-                let look_ahead = weight * (copy.backoff() + root.look_ahead);
-                if score + look_ahead + self.ahead[phone] <= self.threshold {
-                    break;
-                }
-                let id = network.enter(root, left);
-                let node = network.node(id);
-                self.enter(record.copy, id, (node.senones, node.phone), score + look_ahead, index, look_ahead);
-            }
-            for last in network.singles(phone as PhoneId, left) {
-                let score = score + self.word_score(index, network.last(last).pronunciation);
-                self.enter_final(&network, last, score, index);
-            }
-        }
-    }
-
-    /// Enters silence and noises, unless the record is one itself.
-    fn enter_fillers(&mut self, network: &Network, index: u32, record: &Record) {
-        if matches!(record.token, Token::Filler(_)) {
-            return;
-        }
-        let Some(leaving) = self.exit_score(index, network.silence()) else { return };
-        for &id in network.fillers() {
-            let node = network.node(id);
-            let silence = node.phone == network.silence();
-            let penalty = if silence { self.config.silence_penalty } else { self.config.filler_penalty };
-            if leaving + penalty > self.threshold {
-                self.enter(record.copy, id, (node.senones, node.phone), leaving + penalty, index, 0.0);
-            }
-        }
     }
 }
 

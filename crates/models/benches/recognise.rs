@@ -60,7 +60,7 @@ fn benches(criterion: &mut Criterion) {
 
     let config = recogniser.tuning().search.clone();
     let mut ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
-    let mut search = Search::new(recogniser.graph().clone(), config);
+    let mut search = Search::new(Arc::clone(recogniser.graph()), config);
     let scores = scores(&recogniser, &samples);
     let senones = recogniser.acoustic().senone_count();
     group.bench_function(format!("search {seconds:.1} s"), |bencher| {

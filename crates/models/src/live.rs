@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dictum_acoustic::{FEATURE_CONTEXT, features_of};
 use dictum_decoder::result::{Interim, Word};
-use dictum_language::{LanguageModel, WordId};
+use dictum_language::WordId;
 
 use crate::recogniser::{Band, Recogniser};
 use crate::segmenter::OpenUtterance;
@@ -84,10 +84,9 @@ impl Live {
             return None;
         }
         self.told = settled.to_vec();
-        let vocabulary = recogniser.language_model().vocabulary();
         let seconds = |frame: u32| start + f64::from(frame) * self.frame_seconds;
         let words = words.into_iter().take(self.told.len()).map(|(word, begin, end)| Word {
-            text: vocabulary.word(word).to_owned(),
+            text: recogniser.written(word).to_owned(),
             start: seconds(begin),
             end: seconds(end),
             confidence: 0.0,

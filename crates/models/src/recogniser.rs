@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dictum_acoustic::{NarrowbandMap, SphinxModel};
+use dictum_decoder::graph::{Histories, SearchGraph};
 use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
 use dictum_decoder::result::{Interim, Utterance};
-use dictum_decoder::search::SearchGraph;
-use dictum_language::{Dictionary, LanguageModel, NgramModel, WordId};
+use dictum_language::{Bigrams, Dictionary, LanguageModel, NgramModel, WordId};
+use rustc_hash::FxHashMap;
 
 use crate::error::ModelsError;
 use crate::package::PackageFiles;
@@ -95,16 +96,45 @@ impl Band {
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A loaded model package: immutable, shared by all sessions.
-pub struct Recogniser {
+/// A loaded model package: immutable, shared by all sessions and custom models.
+pub struct Model {
     acoustic: SphinxModel,
     /// The same for half the sampling rate.
     narrowband: SphinxModel,
-    graph: SearchGraph,
     lm: Arc<NgramModel>,
+    dictionary: Arc<Dictionary>,
     tuning: Tuning,
     idle: Idle,
 }
+
+impl Model {
+    /// The acoustic model of wideband speech.
+    pub fn acoustic(&self) -> &SphinxModel {
+        &self.acoustic
+    }
+
+    /// The language model of the base vocabulary.
+    pub fn language_model(&self) -> &Arc<NgramModel> {
+        &self.lm
+    }
+
+    /// The pronunciations of the package; more words than the language model has.
+    pub fn dictionary(&self) -> &Arc<Dictionary> {
+        &self.dictionary
+    }
+}
+
+/// What sessions recognise with: a model, as it is or customized. Cheap to make from a loaded model and a loaded
+/// customization, so each request has its own.
+pub struct Recogniser {
+    model: Arc<Model>,
+    graph: Arc<SearchGraph>,
+    /// How words are written where they are not written as they are.
+    display: Option<Arc<DisplayForms>>,
+}
+
+/// How words are written in transcripts, where not as they are in the vocabulary.
+pub type DisplayForms = FxHashMap<WordId, String>;
 
 /// Memory for look-ahead tables, which all sessions share. Those of all words of the default model take about as much; with
 /// less, many sessions at once keep building what others have just let go of.
@@ -132,19 +162,26 @@ impl Recogniser {
             return Err(ModelsError::Damaged { package: package.to_owned(), problem: problem.to_owned() });
         }
         let network = Arc::new(Network::compile(units, &lexicon, &|word| lm.unigram(word)));
-        let look_ahead =
-            LookAheadCache::new(Arc::clone(&network), Arc::clone(&lexicon), Arc::clone(&lm), LOOK_AHEAD_BYTES);
-        let start_word = lm.vocabulary().sentence_start().unwrap_or(WordId::MAX);
+        let bigrams = Arc::clone(&lm) as Arc<dyn Bigrams>;
         let graph = SearchGraph {
+            look_ahead: Arc::new(LookAheadCache::new(Arc::clone(&network), &lexicon, bigrams, LOOK_AHEAD_BYTES)),
             network,
+            overlay: None,
             lexicon,
             lm: Arc::clone(&lm) as Arc<dyn LanguageModel>,
-            start_word,
-            look_ahead: Arc::new(look_ahead),
+            start: lm.vocabulary().sentence_start().unwrap_or(WordId::MAX),
+            histories: Histories::LastWord,
             transitions: SearchGraph::transitions_of(units),
         };
         let narrowband = acoustic.narrowband(&map).map_err(|problem| failed(problem.into()))?;
-        Ok(Recogniser { acoustic, narrowband, graph, lm, tuning, idle: Idle::default() })
+        let (dictionary, idle) = (Arc::new(dictionary), Idle::default());
+        let model = Model { acoustic, narrowband, lm, dictionary, tuning, idle };
+        Ok(Recogniser { model: Arc::new(model), graph: Arc::new(graph), display: None })
+    }
+
+    /// A recogniser on another graph of the same model.
+    pub(crate) fn on(&self, graph: SearchGraph, display: Option<Arc<DisplayForms>>) -> Recogniser {
+        Recogniser { model: Arc::clone(&self.model), graph: Arc::new(graph), display }
     }
 
     /// Starts a session.
@@ -152,27 +189,38 @@ impl Recogniser {
         Session::new(Arc::clone(self), band, options)
     }
 
+    /// The loaded package.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The acoustic model of wideband speech.
     pub fn acoustic(&self) -> &SphinxModel {
-        &self.acoustic
+        &self.model.acoustic
     }
 
     /// The acoustic model for a band. Phones, HMMs and frame rate are those of [`acoustic`](Self::acoustic).
     pub fn acoustic_for(&self, band: Band) -> &SphinxModel {
         match band {
-            Band::Broadband => &self.acoustic,
-            Band::Narrowband => &self.narrowband,
+            Band::Broadband => &self.model.acoustic,
+            Band::Narrowband => &self.model.narrowband,
         }
     }
 
     /// What a search runs on.
-    pub fn graph(&self) -> &SearchGraph {
+    pub fn graph(&self) -> &Arc<SearchGraph> {
         &self.graph
     }
 
     /// The language model.
-    pub fn language_model(&self) -> &NgramModel {
-        &self.lm
+    pub fn language_model(&self) -> &dyn LanguageModel {
+        &*self.graph.lm
+    }
+
+    /// How a word is written in transcripts.
+    pub fn written(&self, word: WordId) -> &str {
+        let display = self.display.as_ref().and_then(|forms| forms.get(&word));
+        display.map_or_else(|| self.graph.lm.vocabulary().word(word), String::as_str)
     }
 
     /// Work space for one utterance.
@@ -182,12 +230,12 @@ impl Recogniser {
 
     /// Work spaces that no session uses at the moment.
     pub(crate) fn idle(&self) -> &Idle {
-        &self.idle
+        &self.model.idle
     }
 
     /// Beams, weights and calibration.
     pub fn tuning(&self) -> &Tuning {
-        &self.tuning
+        &self.model.tuning
     }
 }
 

@@ -9,7 +9,7 @@ use dictum_decoder::lattice::Lattice;
 use dictum_decoder::n_best::n_best;
 use dictum_decoder::result::{Alternative, EndOfUtterance, KeywordHit, Slot, Utterance, Word};
 use dictum_decoder::search::Statistics;
-use dictum_language::{LanguageModel, WordId};
+use dictum_language::WordId;
 
 use crate::phrases::split_at_phrase_ends;
 use crate::recogniser::{Band, Options, Recogniser};
@@ -146,7 +146,7 @@ impl UtteranceDecoder {
     }
 
     fn word(&self, id: WordId) -> String {
-        self.recogniser.language_model().vocabulary().word(id).to_owned()
+        self.recogniser.written(id).to_owned()
     }
 
     /// The reading of the confusion network: the likeliest word of each slot.

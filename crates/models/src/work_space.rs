@@ -19,7 +19,7 @@ pub enum Purpose {
     Interim,
 }
 
-/// Work spaces that nobody uses at the moment. There are as many as utterances are searched at the same time, which are
+/// Work spaces that nobody uses at the moment, for all custom models of a package. There are as many as utterances are searched at the same time, which are
 /// fewer than sessions.
 #[derive(Default)]
 pub struct Idle {
@@ -47,7 +47,7 @@ impl Lent {
     pub(crate) fn new(recogniser: &Arc<Recogniser>, band: Band, purpose: Purpose) -> Lent {
         let idle = recogniser.idle().of(purpose).lock().pop();
         let mut work = idle.unwrap_or_else(|| WorkSpace::new(recogniser, purpose));
-        work.reset();
+        work.reset(recogniser);
         work.band = band;
         Lent { work: Some(work), purpose, recogniser: Arc::clone(recogniser) }
     }
@@ -97,14 +97,14 @@ impl WorkSpace {
             Purpose::Interim => recogniser.tuning().interim.clone(),
         };
         let ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
-        let search = Search::new(recogniser.graph().clone(), config);
+        let search = Search::new(Arc::clone(recogniser.graph()), config);
         let before = search.statistics();
         let scorers = [Band::Broadband, Band::Narrowband].map(|band| recogniser.acoustic_for(band).scorer());
         WorkSpace { search, ahead, scorers, band: Band::Broadband, scores: Vec::new(), before }
     }
 
-    fn reset(&mut self) {
-        self.search.reset();
+    fn reset(&mut self, recogniser: &Recogniser) {
+        self.search.reset_on(recogniser.graph());
         self.ahead.reset();
         self.scores.clear();
         self.before = self.search.statistics();

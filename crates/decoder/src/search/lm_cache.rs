@@ -24,6 +24,12 @@ impl LmCache {
         }
         entry.2
     }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.entries.fill((LmState(u64::MAX), WordId::MAX, 0.0));
+    }
+
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
         size_of_val(self.entries.as_slice())

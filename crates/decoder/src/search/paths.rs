@@ -45,8 +45,9 @@ impl Search {
                 words.push((self.graph.lexicon.word(pronunciation), begin, record.end));
             }
         }
-        if let Some((last, _)) = self.graph.network.as_final(best.instance) {
-            let word = self.graph.lexicon.word(self.graph.network.last(last).pronunciation);
+        let tree = self.graph.tree(best.instance);
+        if let Some((last, _)) = tree.as_final(best.instance) {
+            let word = self.graph.lexicon.word(tree.last(last).pronunciation);
             words.push((word, self.records[history as usize].end, self.frame));
         }
         words
