@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::backend::begin_write;
 use crate::values::{bytes32, hexadecimal, milliseconds, time};
 use crate::{Store, StoreError};
 
@@ -96,7 +95,7 @@ fn instance_of(row: &AnyRow) -> Result<Instance, StoreError> {
 impl Store {
     /// The instance of a name, made when there is none.
     pub async fn ensure_instance(&self, name: &str) -> Result<Instance, StoreError> {
-        let mut transaction = begin_write(&self.pool).await?;
+        let mut transaction = self.begin_write().await?;
         let new = uuid::Uuid::new_v4().to_string();
         sqlx::query("INSERT INTO instances (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING")
             .bind(new)

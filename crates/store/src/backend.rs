@@ -1,4 +1,5 @@
-//! What differs between databases: how a connection is made and set up, and how a transaction that writes begins.
+//! What differs between databases: how a connection is made and set up, how a transaction that writes begins, and what little
+//! of SQL they do not share.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,24 +8,84 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, ConnectOptions, Executor, Transaction};
 use url::Url;
 
-use crate::StoreError;
+use crate::address::DatabaseAddress;
+use crate::{Store, StoreError};
 
-/// Connections of a process. SQLite has one writer at a time anyway.
-const CONNECTIONS: u32 = 4;
+/// Connections of a process to a file. SQLite has one writer at a time anyway.
+const SQLITE_CONNECTIONS: u32 = 4;
+/// Connections of a process to a server, which has a hundred for all unless told otherwise.
+const POSTGRES_CONNECTIONS: u32 = 10;
 /// Longest wait for a free connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a connection to a server: who asks meanwhile is told to come back, and it may be gone for long.
+const POSTGRES_PATIENCE: Duration = Duration::from_secs(4);
 /// Attempts to switch a new database to write-ahead mode, which does not wait for other processes by itself.
 const ATTEMPTS: u32 = 50;
 
-/// Begins a transaction that will write. In SQLite it takes the write lock at once, waiting for other writers: a
-/// transaction that begins by reading and finds another writer at its first write would fail instead.
-pub(crate) async fn begin_write(pool: &AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
-    Ok(pool.begin_with("BEGIN IMMEDIATE").await?)
+/// The kind of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    /// An expression: the database's own clock, in milliseconds since 1970. Machines that share a database need not agree on
+    /// the time.
+    pub(crate) fn now(self) -> &'static str {
+        match self {
+            Backend::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            Backend::Postgres => "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)",
+        }
+    }
+
+    /// What a SELECT ends with that takes a row for itself and passes over those that others have taken. SQLite needs none of
+    /// it: only one transaction at a time writes.
+    pub(crate) fn skip_locked(self) -> &'static str {
+        match self {
+            Backend::Sqlite => "",
+            Backend::Postgres => "FOR UPDATE SKIP LOCKED",
+        }
+    }
+}
+
+impl Store {
+    /// Begins a transaction that will write. In SQLite it takes the write lock at once, waiting for other writers: a
+    /// transaction that begins by reading and finds another writer at its first write would fail instead.
+    pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        begin_write(&self.pool, self.backend).await
+    }
+}
+
+/// See [`Store::begin_write`].
+pub(crate) async fn begin_write(pool: &AnyPool, backend: Backend) -> Result<Transaction<'static, Any>, StoreError> {
+    Ok(match backend {
+        Backend::Sqlite => pool.begin_with("BEGIN IMMEDIATE").await?,
+        Backend::Postgres => pool.begin().await?,
+    })
+}
+
+/// Opens a database; an SQLite file is made when there is none.
+pub(crate) async fn open(address: &DatabaseAddress) -> Result<(AnyPool, Backend), StoreError> {
+    sqlx::any::install_default_drivers();
+    match address {
+        DatabaseAddress::Sqlite(path) => Ok((open_embedded(path).await?, Backend::Sqlite)),
+        DatabaseAddress::Postgres(url) => Ok((open_server(url).await?, Backend::Postgres)),
+    }
+}
+
+async fn open_server(url: &Url) -> Result<AnyPool, StoreError> {
+    let options = AnyConnectOptions::from_url(url)?.disable_statement_logging();
+    let pool = AnyPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(POSTGRES_PATIENCE)
+        .connect_with(options)
+        .await?;
+    Ok(pool)
 }
 
 /// Opens an SQLite file; makes an empty one when there is none.
-pub(crate) async fn open_embedded(path: &Path) -> Result<AnyPool, StoreError> {
-    sqlx::any::install_default_drivers();
+async fn open_embedded(path: &Path) -> Result<AnyPool, StoreError> {
     let refused = |reason: String| StoreError::Open { path: path.to_owned(), reason };
     create_private(path).map_err(|error| refused(error.to_string()))?;
     let path_text = std::path::absolute(path).ok().and_then(|path| path.to_str().map(str::to_owned));
@@ -33,7 +94,7 @@ pub(crate) async fn open_embedded(path: &Path) -> Result<AnyPool, StoreError> {
     url.set_path(&escaped(&path_text));
     let options = AnyConnectOptions::from_url(&url)?.disable_statement_logging();
     let pool = AnyPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(SQLITE_CONNECTIONS)
         .acquire_timeout(PATIENCE)
         .after_connect(|connection, _| {
             Box::pin(async move {
@@ -47,7 +108,6 @@ pub(crate) async fn open_embedded(path: &Path) -> Result<AnyPool, StoreError> {
     write_ahead(&pool).await.map_err(|error| refused(error.to_string()))?;
     Ok(pool)
 }
-
 /// Path segments with what a URL would misread escaped; the driver decodes it.
 fn escaped(path: &str) -> String {
     let mut text = String::with_capacity(path.len());
@@ -91,6 +151,10 @@ fn is_busy(error: &sqlx::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn open_embedded(path: &Path) -> Result<AnyPool, StoreError> {
+        Ok(open(&DatabaseAddress::Sqlite(path.to_owned())).await?.0)
+    }
 
     #[tokio::test]
     async fn paths_with_odd_characters() {

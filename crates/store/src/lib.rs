@@ -1,7 +1,9 @@
-//! What Dictum keeps, as rows: service instances, their API keys, and the secrets of the server itself.
+//! What Dictum keeps. Rows: service instances, their API keys, the secrets of the server itself, work to be done. [`Blobs`]: bytes
+//! too many for a row.
 //!
-//! A [`Store`] is a database behind typed, asynchronous methods; no SQL leaves this crate. The embedded database is one
-//! SQLite file, `dictum.db`, in write-ahead mode, which several processes may have open at once:
+//! A [`Store`] is a database and a place for blobs behind typed, asynchronous methods; no SQL leaves this crate. Embedded, the
+//! database is one SQLite file, `dictum.db`, in write-ahead mode, and blobs are files in a directory; several processes may have
+//! them open at once. For several machines they are PostgreSQL and a service that speaks S3 ([`StoreConfig`]).
 //!
 //! ```no_run
 //! use dictum_store::{NewKey, Store};
@@ -20,14 +22,20 @@
 //!
 //! Queries and migrations are written once, for SQLite and PostgreSQL alike, and run through `sqlx`'s runtime-chosen driver.
 //! That holds as long as they keep to what both understand: columns are `TEXT`, `BIGINT` (times, in milliseconds) and `DOUBLE
-//! PRECISION`; parameters are written `$1`, `$2`; conflicts are settled by `ON CONFLICT`; bytes are text in hexadecimal. What
-//! differs (how a writing transaction begins, how a connection is set up) is in `backend.rs`.
+//! PRECISION`; parameters are written `$1`, `$2`; conflicts are settled by `ON CONFLICT`; bytes are text in hexadecimal; sums are
+//! `CAST` to `BIGINT`. What differs (how a writing transaction begins, how a connection is set up, what time it is) is in
+//! `backend.rs`.
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod address;
 mod backend;
+#[allow(dead_code, reason = "what has blobs and tickets comes next")]
+mod blobs;
 mod error;
 mod migrations;
+#[allow(dead_code, reason = "what has blobs and tickets comes next")]
+mod queue;
 mod secrets;
 mod values;
 
@@ -36,7 +44,12 @@ use std::path::Path;
 use sqlx::AnyPool;
 
 pub use accounts::{Instance, KeyRecord, NewKey, Revocation};
+pub use address::{BLOBS_DIRECTORY, StoreConfig, without_password};
+use address::{BlobAddress, DatabaseAddress};
+use backend::Backend;
+pub use blobs::{Blob, BlobWriter, Blobs, Swept};
 pub use error::StoreError;
+pub use queue::{Cancel, NewTicket, Queue, QueueCount, Retry, Ticket};
 
 /// Name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "dictum.db";
@@ -45,20 +58,38 @@ pub const DATABASE_FILE: &str = "dictum.db";
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    backend: Backend,
+    blobs: Blobs,
+    notice: queue::Notice,
 }
 
 impl Store {
     /// Opens the embedded database of a data directory, which must exist; makes it when there is none, and brings it up to
-    /// date. The file is readable by its owner only.
+    /// date. What is made is readable by its owner only.
     pub async fn open(directory: &Path) -> Result<Store, StoreError> {
-        let pool = backend::open_embedded(&directory.join(DATABASE_FILE)).await?;
-        migrations::run(&pool).await?;
-        Ok(Store { pool })
+        Store::connect(&StoreConfig::embedded(directory)).await
+    }
+
+    /// Opens the database and the place for blobs that `config` names, and brings the tables up to date. An SQLite file and a
+    /// directory of blobs are made when there are none, readable by their owner only; a PostgreSQL database and an S3 bucket must
+    /// exist. Whether the bucket can be used shows with the first blob.
+    pub async fn connect(config: &StoreConfig) -> Result<Store, StoreError> {
+        let database = DatabaseAddress::parse(&config.database)?;
+        let blobs = BlobAddress::parse(&config.blobs)?;
+        let (pool, backend) = backend::open(&database).await?;
+        migrations::run(&pool, backend).await?;
+        let blobs = Blobs::new(blobs::Place::open(&blobs)?);
+        Ok(Store { pool, backend, blobs, notice: queue::Notice::default() })
     }
 
     /// Whether a data directory has a database.
     pub fn exists(directory: &Path) -> bool {
         directory.join(DATABASE_FILE).exists()
+    }
+
+    /// The blobs.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
     }
 
     /// Waits for queries under way and closes all connections; of SQLite's files only the database itself is left.

@@ -4,23 +4,32 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, SqlSafeStr};
 
 use crate::StoreError;
-use crate::backend::begin_write;
+use crate::backend::{Backend, begin_write};
 
 /// All migrations in order: description and statements, numbered from 1.
-const MIGRATIONS: [(&str, &str); 1] = [("accounts", include_str!("migrations/0001_accounts.sql"))];
+const MIGRATIONS: [(&str, &str); 2] =
+    [("accounts", include_str!("migrations/0001_accounts.sql")), ("queue", include_str!("migrations/0002_queue.sql"))];
 
 /// Brings the tables up to date. Processes that start together wait for each other: whoever comes second finds it done.
 ///
-/// SQLite has no lock but that of a transaction, so one is around all of it. (PostgreSQL's driver takes an advisory lock of its
-/// own, which only works without a transaction around: what it protects must be committed before it is given back.)
-pub(crate) async fn run(pool: &AnyPool) -> Result<(), StoreError> {
+/// SQLite has no lock but that of a transaction, so one is around all of it. PostgreSQL's driver takes an advisory lock of its
+/// own, which only works without a transaction around: what it protects must be committed before it is given back.
+pub(crate) async fn run(pool: &AnyPool, backend: Backend) -> Result<(), StoreError> {
     let migrations = (1..).zip(MIGRATIONS).map(|(version, (description, sql))| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     let migrator = Migrator::with_migrations(migrations.collect());
-    let mut transaction = begin_write(pool).await?;
-    // What `run` calls; by way of `run` the compiler cannot see that the future may move between threads.
-    migrator.run_direct(None, &mut *transaction, false).await?;
-    transaction.commit().await?;
+    // `run_direct` is what `run` calls; by way of `run` the compiler cannot see that the future may move between threads.
+    match backend {
+        Backend::Sqlite => {
+            let mut transaction = begin_write(pool, backend).await?;
+            migrator.run_direct(None, &mut *transaction, false).await?;
+            transaction.commit().await?;
+        }
+        Backend::Postgres => {
+            let mut connection = pool.acquire().await?;
+            migrator.run_direct(None, &mut *connection, false).await?;
+        }
+    }
     Ok(())
 }
