@@ -7,6 +7,7 @@
 //!   numbers the words.
 //! * [`G2p`]: pronunciations of words that no dictionary has, by a model trained from one.
 //! * [`custom`]: models that users teach, trained from words and texts, and interpolated with the base model.
+//! * [`Pronouncer`]: how any word is said, and what a user writes that it sounds like.
 //! * [`spoken_form`]: numbers as they are spoken. [`scoring`]: word error rate with alignment and confidence interval.
 //!
 //! The crate knows nothing of audio or phones beyond their names, and never trusts a file: sizes are checked before memory
@@ -37,6 +38,7 @@ mod g2p;
 mod mapped;
 mod model;
 mod ngram;
+mod pronounce;
 pub mod scoring;
 mod spoken;
 mod vocabulary;
@@ -47,5 +49,9 @@ pub use error::{LmError, Place};
 pub use g2p::{G2p, G2pAccuracy, G2pError, G2pTraining, hold_out};
 pub use model::{Bigrams, LanguageModel, LmState};
 pub use ngram::{NgramModel, parse_arpa, parse_dmp, parse_trie};
+pub use pronounce::{
+    LONGEST_SOUNDS_LIKE, LONGEST_WORD, MOST_PHONES, MOST_PRONUNCIATIONS, MOST_SOUNDS_LIKE, Pronouncer, SoundsLike,
+    SoundsLikeError, WordError, check_word,
+};
 pub use spoken::spoken_form;
 pub use vocabulary::{Vocabulary, WordId};

@@ -141,7 +141,7 @@ impl G2p {
 
     /// Up to `most` different pronunciations of a word, the likeliest first, each with its share of the probability of
     /// all that the search found. Letters are taken in lower case; accents that the model does not know fall away.
-    /// None when the word is empty, longer than [`LONGEST`] letters, or has a character that the model does not know.
+    /// None when the word is empty, longer than 64 letters, or has a character that the model does not know.
     ///
     /// ```no_run
     /// # use dictum_language::G2p;
