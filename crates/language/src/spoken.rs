@@ -12,6 +12,21 @@
 /// assert_eq!(spoken_form("On May 3rd, 1984."), "On May third, nineteen eighty four.");
 /// ```
 pub fn spoken_form(text: &str) -> String {
+    spoken_with(text, digit_by_digit)
+}
+
+/// As [`spoken_form`], but two decimals are read as one number, as Watson reads corpora: `0.15` is "zero point fifteen".
+pub(crate) fn spoken_corpus(text: &str) -> String {
+    spoken_with(text, |decimals| match decimals.len() == 2 && !decimals.starts_with('0') {
+        true => cardinal_or_digits(decimals),
+        false => digit_by_digit(decimals),
+    })
+}
+
+/// How the digits after the point are read.
+type Decimals = fn(&str) -> String;
+
+fn spoken_with(text: &str, decimals: Decimals) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -21,9 +36,9 @@ pub fn spoken_form(text: &str) -> String {
             separate(&mut out, rest);
             continue;
         }
-        let (words, used) = match currency(rest) {
+        let (words, used) = match currency(rest, decimals) {
             Some(spoken) => spoken,
-            None if first.is_ascii_digit() => number(rest, after_letter(&out)),
+            None if first.is_ascii_digit() => number(rest, after_letter(&out), decimals),
             None => {
                 out.push(first);
                 rest = &rest[first.len_utf8()..];
@@ -88,7 +103,7 @@ fn goes_on(text: &str) -> bool {
 }
 
 /// The words for the number at the beginning of the text, and the bytes that it takes.
-fn number(text: &str, in_word: bool) -> (String, usize) {
+fn number(text: &str, in_word: bool, read: Decimals) -> (String, usize) {
     let (digits, used) = integer(text);
     let rest = &text[used..];
     let grouped = digits.len() != used;
@@ -101,7 +116,7 @@ fn number(text: &str, in_word: bool) -> (String, usize) {
     if let Some(decimals) = fraction(rest) {
         let used = used + 1 + decimals.len();
         let (percent, extra) = percent(&text[used..]);
-        return (format!("{} point {}{percent}", cardinal_or_digits(&digits), digit_by_digit(decimals)), used + extra);
+        return (format!("{} point {}{percent}", cardinal_or_digits(&digits), read(decimals)), used + extra);
     }
     if let Some(suffix) = rest.get(..2).filter(|s| ["st", "nd", "rd", "th"].iter().any(|o| s.eq_ignore_ascii_case(o)))
         && !goes_on(&rest[suffix.len()..])
@@ -141,7 +156,7 @@ fn time(hour: &str, minutes: &str) -> String {
 }
 
 /// An amount of money at the beginning of the text.
-fn currency(text: &str) -> Option<(String, usize)> {
+fn currency(text: &str, read: Decimals) -> Option<(String, usize)> {
     let (symbol, [one, many], [cent, cents]) = [
         ("$", ["dollar", "dollars"], ["cent", "cents"]),
         ("£", ["pound", "pounds"], ["penny", "pence"]),
@@ -170,7 +185,7 @@ fn currency(text: &str) -> Option<(String, usize)> {
             Some((spoken, used_all + 3))
         }
         fraction => {
-            let decimals = fraction.map(|digits| format!(" point {}", digit_by_digit(digits))).unwrap_or_default();
+            let decimals = fraction.map(|digits| format!(" point {}", read(digits))).unwrap_or_default();
             let used = used_all + fraction.map_or(0, |digits| digits.len() + 1);
             // "$3 million" is three million dollars.
             let scale = ["hundred", "thousand", "million", "billion", "trillion"].into_iter().find(|scale| {
