@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         training.text(&mut counts)?;
         let mut file = tempfile::NamedTempFile::new()?;
         let mut out = std::io::BufWriter::new(&mut file);
-        let trained = training.write(smoothing, SizeBound::default(), &mut out)?;
+        let trained = training.write_with(smoothing, SizeBound::default(), &mut out)?;
         out.flush()?;
         drop(out);
         println!(

@@ -98,7 +98,15 @@ impl<'a> Training<'a> {
     ///
     /// # Errors
     /// When writing fails.
-    pub fn write(mut self, smoothing: Smoothing, bound: SizeBound, out: impl Write) -> io::Result<Trained> {
+    pub fn write(self, out: impl Write) -> io::Result<Trained> {
+        self.write_with(Smoothing::default(), SizeBound::default(), out)
+    }
+
+    /// As [`write`](Self::write), with another method or within another size.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_with(mut self, smoothing: Smoothing, bound: SizeBound, out: impl Write) -> io::Result<Trained> {
         self.trigrams.sort_unstable();
         self.trigrams.dedup_by(|next, kept| {
             let same = next.0 == kept.0;

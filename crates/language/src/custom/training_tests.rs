@@ -33,7 +33,7 @@ fn trained(texts: &[&str], words: &[&str], smoothing: Smoothing, bound: SizeBoun
         training.text(&mut Counts::read(&counts(text, &base)[..], "text").unwrap()).unwrap();
     }
     let mut bytes = Vec::new();
-    let trained = training.write(smoothing, bound, &mut bytes).unwrap();
+    let trained = training.write_with(smoothing, bound, &mut bytes).unwrap();
     (trained, Snapshot::parse(bytes, base.shared_vocabulary()).unwrap())
 }
 
@@ -206,7 +206,7 @@ fn user_words_without_text_wait_for_the_mixture() {
     let mut training = Training::new(&base);
     let (known, new) = (training.user_word("w2"), training.user_word("Dictum"));
     let mut bytes = Vec::new();
-    let trained = training.write(Smoothing::KneserNey, SizeBound::default(), &mut bytes).unwrap();
+    let trained = training.write(&mut bytes).unwrap();
     assert_eq!(trained, Trained { words: 0, new_words: 1, user_words: 2, bigrams: 0, trigrams: 0 });
     let snapshot = Snapshot::parse(bytes, base.shared_vocabulary()).unwrap();
     assert!(!snapshot.has_text() && snapshot.is_user_word(known) && snapshot.is_user_word(new));
