@@ -23,9 +23,17 @@ pub fn data_directory(settings: &Settings) -> Result<PathBuf, Failure> {
     Ok(data)
 }
 
-/// The accounts in the data directory.
+/// The store of the settings.
+pub async fn store(settings: &Settings) -> Result<Store, Failure> {
+    if settings.store_database.0.is_none() || settings.store_blobs.0.is_none() {
+        data_directory(settings)?;
+    }
+    Ok(Store::connect(&settings.store()).await?)
+}
+
+/// The accounts in the store.
 pub async fn open(settings: &Settings) -> Result<Arc<Accounts>, Failure> {
-    let store = Store::open(&data_directory(settings)?).await?;
+    let store = store(settings).await?;
     Ok(Accounts::open(store, settings.accounts()).await?)
 }
 
@@ -56,8 +64,11 @@ pub async fn welcome(settings: &Settings, accounts: &Accounts, url: &str) -> Res
         return Ok(());
     }
     if !std::io::stderr().is_terminal() {
-        let data = settings.data_directory();
-        let command = format!("dictum keys create --data '{}'", data.display());
+        let command = match settings.store_database.0 {
+            None => format!("dictum keys create --data '{}'", settings.data_directory().display()),
+            // With a database of its own the URL may have a password, and this is a log.
+            Some(_) => "dictum keys create --database URL".to_owned(),
+        };
         tracing::warn!(
             command,
             "there is no API key yet, so every request will be refused; make one with this command"

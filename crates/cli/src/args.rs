@@ -27,6 +27,12 @@ pub struct ConfigArgs {
     /// Directory under which everything is kept.
     #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<String>,
+    /// Database, when it is not in that directory: sqlite:PATH or postgres://...
+    #[arg(long, value_name = "URL", global = true)]
+    pub database: Option<String>,
+    /// Place for larger things, when it is not in that directory: file:DIR or s3://BUCKET/...
+    #[arg(long, value_name = "URL", global = true)]
+    pub blobs: Option<String>,
     /// Directory of the US English default model.
     #[arg(long, value_name = "DIR", global = true)]
     pub model_dir: Option<String>,
@@ -43,7 +49,13 @@ impl ConfigArgs {
             let (key, value) = text.split_once('=').ok_or_else(|| ConfigError::NotAnAssignment(text.clone()))?;
             made.push((key.trim().to_owned(), value.to_owned()));
         }
-        for (key, value) in [("server.data", &self.data), ("model.dir", &self.model_dir)] {
+        let flags = [
+            ("server.data", &self.data),
+            ("store.database", &self.database),
+            ("store.blobs", &self.blobs),
+            ("model.dir", &self.model_dir),
+        ];
+        for (key, value) in flags {
             made.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
         }
         Ok(made)

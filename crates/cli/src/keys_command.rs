@@ -1,11 +1,10 @@
-//! `dictum keys`: the API keys of the server's clients. It works on the data directory, whether a server is running on it or
-//! not.
+//! `dictum keys`: the API keys of the server's clients. It works on the store, whether a server is running on it or not.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use dictum_service::accounts::Accounts;
-use dictum_store::{KeyRecord, Store};
+use dictum_store::KeyRecord;
 use serde_json::{Value, json};
 
 use crate::accounts;
@@ -28,12 +27,12 @@ pub fn run(command: &KeysCommand, settings: &Settings) -> Result<(), Failure> {
 
 /// Accounts that are there already: a mistyped directory should be told, not created.
 async fn existing(settings: &Settings) -> Result<Arc<Accounts>, Failure> {
-    let data = settings.data_directory();
-    if !Store::exists(&data) {
+    let config = settings.store();
+    if !config.exists() {
         return Err(Failure::new(format!(
             "there are no keys in {}; name the server's data directory with --data DIR, or make a first key with \"dictum keys \
              create\"",
-            data.display()
+            config.database
         )));
     }
     accounts::open(settings).await

@@ -27,7 +27,6 @@ use crate::output::print;
 pub fn run(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     start_log(settings);
     allow_many_connections();
-    accounts::data_directory(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(settings, registry));
     // A model that is still being loaded must not keep the program from ending.
@@ -71,6 +70,7 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
         None => None,
     };
 
+    tracing::info!(store = ?settings.store(), "keeping rows and blobs");
     let service = Service::new(registry, settings.service());
     let accounts = accounts::open(settings).await?;
     let access = accounts::access(settings, &accounts, address).await?;

@@ -14,12 +14,13 @@ use std::time::Duration;
 use dictum_models::RegistryConfig;
 use dictum_service::ServiceConfig;
 use dictum_service::accounts::AccountsConfig;
+use dictum_store::StoreConfig;
 use dictum_watson::{MetricsFor, WatsonConfig, WebSocketConfig};
 pub use table::Settings;
 use table::{SETTINGS, Setting};
 
 /// Environment variables that begin like settings but are not.
-const OTHER_VARIABLES: [&str; 2] = ["DICTUM_CONFIG", "DICTUM_SHARED_AUDIO"];
+const OTHER_VARIABLES: [&str; 3] = ["DICTUM_CONFIG", "DICTUM_SHARED_AUDIO", "DICTUM_TEST_POSTGRES"];
 
 /// Longest configuration file that is read, bytes.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -222,6 +223,15 @@ impl Settings {
         }
     }
 
+    /// Where rows and blobs are kept: in the data directory, but for what is set otherwise.
+    pub fn store(&self) -> StoreConfig {
+        let embedded = StoreConfig::embedded(&self.data_directory());
+        StoreConfig {
+            database: self.store_database.0.clone().unwrap_or(embedded.database),
+            blobs: self.store_blobs.0.clone().unwrap_or(embedded.blobs),
+        }
+    }
+
     /// What the registry of models is built from.
     pub fn registry(&self) -> RegistryConfig {
         RegistryConfig {
@@ -343,6 +353,20 @@ mod tests {
             assert!(message.contains(expected), "{message:?} should contain {expected:?}");
             assert!(message.contains("dictum.toml"), "{message:?}");
         }
+    }
+
+    #[test]
+    fn the_store_is_in_the_data_directory_unless_said_otherwise() {
+        let settings = with_file("[server]\ndata = \"/d\"").unwrap();
+        assert_eq!(settings.store(), StoreConfig::embedded(Path::new("/d")));
+        let settings = with_file("[server]\ndata = \"/d\"\n[store]\ndatabase = \"postgres://u:hush@h/d\"").unwrap();
+        let blobs = StoreConfig::embedded(Path::new("/d")).blobs;
+        assert_eq!(settings.store(), StoreConfig { database: "postgres://u:hush@h/d".to_owned(), blobs });
+        let shown = format!("{settings:?} {}", document::in_force(&settings));
+        assert!(shown.contains("postgres://u:***@h/d") && !shown.contains("hush"), "{shown}");
+        let message = with_file("[store]\ndatabase = \"mysql://u:hush@h/d\"").unwrap_err();
+        assert!(message.contains("store.database") && message.contains("sqlite:PATH"), "{message}");
+        assert!(!message.contains("hush"), "{message}");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use dictum_store::{StoreConfig, without_password};
+
 use super::Value;
 
 /// A setting as operators see it.
@@ -77,6 +79,27 @@ impl SettingType for Option<String> {
 
     fn show(&self) -> toml::Value {
         toml::Value::String(self.clone().unwrap_or_default())
+    }
+}
+
+/// The URL of a database or of a place for blobs. It may have a password in it, which is never shown.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct StoreUrl(pub Option<String>);
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.0.as_deref().map(without_password), out)
+    }
+}
+
+/// Absent when empty.
+impl SettingType for StoreUrl {
+    fn parse(value: Value) -> Result<Self, String> {
+        <Option<String>>::parse(value).map(StoreUrl)
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::String(self.0.as_deref().map(without_password).unwrap_or_default())
     }
 }
 
@@ -196,7 +219,7 @@ settings! {
     server_listen: String = "127.0.0.1:8080", "server.listen", "`HOST:PORT`", Some("serve --listen"), is_address,
         "Address the server listens on. Port 0 picks a free one, which the server prints. Use `0.0.0.0:8080` to be reached from other machines.";
     server_data: Option<PathBuf> = "", "server.data", "directory", Some("--data"), anything,
-        "Everything the server keeps lies under it; it is created when missing. (That is API keys, hashed, in `dictum.db`. Recognition keeps nothing: audio and transcripts are not stored.) Default: `$XDG_DATA_HOME/dictum`, else `~/.local/share/dictum`, else `/var/lib/dictum`.";
+        "Everything the server keeps lies under it; it is created when missing. (Unless `store.database` and `store.blobs` say otherwise.) Default: `$XDG_DATA_HOME/dictum`, else `~/.local/share/dictum`, else `/var/lib/dictum`.";
     server_public_url: Option<String> = "", "server.public_url", "URL", None, is_url,
         "URL at which clients reach the server, without `/v1`, for the links in its answers. None: what each request was sent to.";
     server_base_paths: Vec<String> = "", "server.base_paths", "list of paths; in the environment separated by `,`", None, are_paths,
@@ -209,6 +232,10 @@ settings! {
         "After SIGTERM or SIGINT new requests are answered 503; those under way have this long to finish. A second signal ends at once.";
     server_idle_seconds: usize = "60", "server.idle_seconds", "seconds", None, is_positive,
         "A connection without a request under way is closed after this long, also when it has sent a part of one's head.";
+    store_database: StoreUrl = "", "store.database", "URL", Some("--database"), is_database,
+        "Where rows are kept: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (with `?sslmode=require` and the other parameters of PostgreSQL's own programs) for several machines. None: `dictum.db` in the data directory. The password is not shown in logs, nor by `dictum config`.";
+    store_blobs: StoreUrl = "", "store.blobs", "URL", Some("--blobs"), is_blobs,
+        "Where larger things are kept (recordings, corpora, trained models): `file:DIRECTORY`, or `s3://BUCKET/PREFIX` for several machines, with `?region=NAME`, for other services than AWS `endpoint=URL`, and `path_style=false` where such a service wants the bucket in the host name. Credentials come from where AWS's own programs look (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and so on), or are written as `s3://ID:SECRET@BUCKET`. None: `blobs` in the data directory.";
     tls_cert: Option<PathBuf> = "", "tls.cert", "PEM file", Some("serve --tls-cert"), anything,
         "Certificate of the server, followed by those that lead to its authority. With it the server speaks HTTPS only. Changed files are noticed within seconds, or at once on SIGHUP.";
     tls_key: Option<PathBuf> = "", "tls.key", "PEM file", Some("serve --tls-key"), anything,
@@ -290,6 +317,20 @@ fn is_url(url: &Option<String>) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+fn is_database(url: &StoreUrl) -> Result<(), String> {
+    let embedded = StoreConfig::embedded("data".as_ref());
+    is_store(url.0.clone().map(|database| StoreConfig { database, ..embedded }))
+}
+
+fn is_blobs(url: &StoreUrl) -> Result<(), String> {
+    let embedded = StoreConfig::embedded("data".as_ref());
+    is_store(url.0.clone().map(|blobs| StoreConfig { blobs, ..embedded }))
+}
+
+fn is_store(config: Option<StoreConfig>) -> Result<(), String> {
+    config.map_or(Ok(()), |config| config.check().map_err(|error| error.to_string()))
 }
 
 fn are_paths(paths: &Vec<String>) -> Result<(), String> {
