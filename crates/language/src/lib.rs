@@ -8,6 +8,7 @@
 //! * [`G2p`]: pronunciations of words that no dictionary has, by a model trained from one.
 //! * [`custom`]: models that users teach, trained from words and texts, and interpolated with the base model.
 //! * [`Pronouncer`]: how any word is said, and what a user writes that it sounds like.
+//! * [`Grammar`]: what may be said by rules (SRGS), compiled to an automaton that is a language model.
 //! * [`spoken_form`]: numbers as they are spoken. [`scoring`]: word error rate with alignment and confidence interval.
 //!
 //! The crate knows nothing of audio or phones beyond their names, and never trusts a file: sizes are checked before memory
@@ -35,6 +36,7 @@ mod dictionary;
 mod error;
 mod fold;
 mod g2p;
+mod grammar;
 mod mapped;
 mod model;
 mod ngram;
@@ -47,6 +49,7 @@ mod words;
 pub use dictionary::{Dictionary, DictionaryError, Pronunciation};
 pub use error::{LmError, Place};
 pub use g2p::{G2p, G2pAccuracy, G2pError, G2pTraining, hold_out};
+pub use grammar::{Grammar, GrammarError, GrammarPlace, LONGEST_GRAMMAR};
 pub use model::{Bigrams, LanguageModel, LmState};
 pub use ngram::{NgramModel, parse_arpa, parse_dmp, parse_trie};
 pub use pronounce::{
