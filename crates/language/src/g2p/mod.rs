@@ -202,7 +202,7 @@ impl G2p {
 pub struct G2pAccuracy {
     /// Words converted.
     pub words: usize,
-    /// Words whose first pronunciation is none of the dictionary's.
+    /// Words of which none of the pronunciations is one of the dictionary's.
     pub words_wrong: usize,
     /// Phones of the nearest pronunciation of each word.
     pub phones: usize,
@@ -236,19 +236,24 @@ pub fn hold_out(dictionary: &Dictionary, one_in: usize) -> (String, Vec<String>)
 }
 
 impl G2p {
-    /// Compares the first pronunciations of words with those of a dictionary that has them, alternates merged: the
-    /// nearest counts.
-    pub fn accuracy<'a>(&self, dictionary: &Dictionary, words: impl Iterator<Item = &'a str>) -> G2pAccuracy {
+    /// Compares pronunciations of words with those of a dictionary that has them, alternates merged: of the first `most`
+    /// and the dictionary's, the nearest two count.
+    pub fn accuracy<'a>(
+        &self,
+        dictionary: &Dictionary,
+        words: impl Iterator<Item = &'a str>,
+        most: usize,
+    ) -> G2pAccuracy {
         let mut accuracy = G2pAccuracy { words: 0, words_wrong: 0, phones: 0, phones_wrong: 0 };
         for word in words {
-            let found = self.pronounce(word, 1);
-            let said: Vec<&str> = found.first().map_or(Vec::new(), |(phones, _)| {
-                phones.iter().map(|&phone| self.phones[usize::from(phone)].as_str()).collect()
-            });
-            let nearest = dictionary.pronunciations(word).iter().map(|pronunciation| {
-                let expected: Vec<&str> =
-                    pronunciation.iter().map(|&phone| dictionary.phones()[usize::from(phone)].as_str()).collect();
-                (edit_distance(&said, &expected), expected.len())
+            let mut said: Vec<Vec<&str>> =
+                self.pronounce(word, most).iter().map(|(phones, _)| names(&self.phones, phones)).collect();
+            if said.is_empty() {
+                said.push(Vec::new());
+            }
+            let expected = dictionary.pronunciations(word).iter().map(|phones| names(dictionary.phones(), phones));
+            let nearest = expected.flat_map(|expected| {
+                said.iter().map(move |said| (edit_distance(said, &expected), expected.len())).collect::<Vec<_>>()
             });
             let Some((wrong, length)) = nearest.min() else { continue };
             accuracy.words += 1;
@@ -258,6 +263,10 @@ impl G2p {
         }
         accuracy
     }
+}
+
+fn names<'a>(names: &'a [String], phones: &[u8]) -> Vec<&'a str> {
+    phones.iter().map(|&phone| names[usize::from(phone)].as_str()).collect()
 }
 
 /// Least number of insertions, deletions and substitutions between two sequences (Levenshtein).

@@ -26,7 +26,7 @@ pub const MOST_PHONES: usize = 64;
 /// Pronunciations that are tried of a word that the dictionary lacks.
 const MOST_CONVERTED: usize = 3;
 /// Share of the likeliest conversion that another must have to be tried as well.
-const LEAST_SHARE: f32 = 0.3;
+const LEAST_SHARE: f32 = 0.2;
 /// Pronunciations of one token that are combined with those of its neighbours.
 const MOST_OF_TOKEN: usize = 4;
 
