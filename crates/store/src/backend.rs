@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, ConnectOptions, Executor, Transaction};
+use sqlx::{Any, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 use url::Url;
 
 use crate::address::DatabaseAddress;
@@ -74,9 +74,19 @@ pub(crate) async fn open(address: &DatabaseAddress) -> Result<(AnyPool, Backend)
     }
 }
 
+/// What is the same for all databases.
+fn pool_options() -> AnyPoolOptions {
+    // SQLite ends a transaction by itself when the disk is full, and the driver, whose own end of it then fails, believes for ever
+    // that the connection is in one. Such a connection is closed instead of used again.
+    AnyPoolOptions::new().before_acquire(|connection, _| {
+        let usable = !connection.is_in_transaction();
+        Box::pin(async move { Ok(usable) })
+    })
+}
+
 async fn open_server(url: &Url) -> Result<AnyPool, StoreError> {
     let options = AnyConnectOptions::from_url(url)?.disable_statement_logging();
-    let pool = AnyPoolOptions::new()
+    let pool = pool_options()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(POSTGRES_PATIENCE)
         .connect_with(options)
@@ -93,7 +103,7 @@ async fn open_embedded(path: &Path) -> Result<AnyPool, StoreError> {
     let mut url = Url::parse("sqlite:///").map_err(|error| refused(error.to_string()))?;
     url.set_path(&escaped(&path_text));
     let options = AnyConnectOptions::from_url(&url)?.disable_statement_logging();
-    let pool = AnyPoolOptions::new()
+    let pool = pool_options()
         .max_connections(SQLITE_CONNECTIONS)
         .acquire_timeout(PATIENCE)
         .after_connect(|connection, _| {

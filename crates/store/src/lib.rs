@@ -79,7 +79,7 @@ impl Store {
         let (pool, backend) = backend::open(&database).await?;
         migrations::run(&pool, backend).await?;
         let blobs = Blobs::new(blobs::Place::open(&blobs)?);
-        Ok(Store { pool, backend, blobs, notice: queue::Notice::default() })
+        Ok(Store { pool, backend, blobs, notice: queue::Notice::of(&database) })
     }
 
     /// Whether a data directory has a database.

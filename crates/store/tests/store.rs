@@ -3,7 +3,13 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use dictum_store::{DATABASE_FILE, NewKey, Revocation, Store, StoreError};
+use dictum_store::{DATABASE_FILE, NewKey, Revocation, Store, StoreConfig, StoreError};
+use dictum_testbed::{Places, on_both};
+
+async fn open(places: &Places) -> Store {
+    let config = StoreConfig { database: places.database.clone(), blobs: places.blobs.clone() };
+    Store::connect(&config).await.unwrap()
+}
 
 async fn with_key(store: &Store, id: &str) -> NewKey {
     let instance = store.ensure_instance("default").await.unwrap();
@@ -12,93 +18,83 @@ async fn with_key(store: &Store, id: &str) -> NewKey {
     key
 }
 
-#[tokio::test]
-async fn what_was_written_is_there_after_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    assert!(!Store::exists(directory.path()));
-    let store = Store::open(directory.path()).await.unwrap();
-    let key = with_key(&store, "k1").await;
-    let secret = store.ensure_secret("tokens", [1; 32]).await.unwrap();
-    store.close().await;
+on_both! {
+    async fn what_was_written_is_there_after_a_restart(places) {
+        let store = open(places).await;
+        let key = with_key(&store, "k1").await;
+        let secret = store.ensure_secret("tokens", [1; 32]).await.unwrap();
+        store.close().await;
 
-    assert!(Store::exists(directory.path()));
-    let store = Store::open(directory.path()).await.unwrap();
-    let found = store.key("k1").await.unwrap().unwrap();
-    assert_eq!((found.instance, found.name, found.hash), (key.instance.clone(), key.name, [7; 32]));
-    assert_eq!((found.instance_name.as_str(), found.revoked, found.last_used), ("default", None, None));
-    assert!(found.created.elapsed().unwrap() < Duration::from_secs(60));
-    assert_eq!(store.ensure_instance("default").await.unwrap().id, key.instance);
-    assert_eq!(store.ensure_secret("tokens", [2; 32]).await.unwrap(), secret, "a secret that exists stays");
-    assert_eq!(secret, [1; 32]);
-}
-
-#[tokio::test]
-async fn keys_are_revoked_once_and_stay_listed() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).await.unwrap();
-    assert!(!store.has_usable_key().await.unwrap());
-    with_key(&store, "a").await;
-    with_key(&store, "b").await;
-    assert_eq!(store.revoke_key("a").await.unwrap(), Revocation::Done);
-    let revoked = store.key("a").await.unwrap().unwrap().revoked;
-    assert!(revoked.is_some());
-    assert_eq!(store.revoke_key("a").await.unwrap(), Revocation::Already);
-    assert_eq!(store.key("a").await.unwrap().unwrap().revoked, revoked, "the first time counts");
-    assert_eq!(store.revoke_key("c").await.unwrap(), Revocation::Unknown);
-    let ids: Vec<String> = store.keys().await.unwrap().into_iter().map(|key| key.id).collect();
-    assert_eq!(ids, ["a", "b"]);
-    assert!(store.has_usable_key().await.unwrap());
-    store.revoke_key("b").await.unwrap();
-    assert!(!store.has_usable_key().await.unwrap());
-}
-
-#[tokio::test]
-async fn use_is_noted_forwards_only() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).await.unwrap();
-    with_key(&store, "a").await;
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    store.touch_key("a", at).await.unwrap();
-    store.touch_key("a", at - Duration::from_secs(9)).await.unwrap();
-    assert_eq!(store.key("a").await.unwrap().unwrap().last_used, Some(at));
-}
-
-#[tokio::test]
-async fn a_key_needs_an_instance_and_an_id_of_its_own() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).await.unwrap();
-    let stray = NewKey { id: "x".into(), instance: "nobody".into(), name: String::new(), hash: [0; 32] };
-    assert!(matches!(store.insert_key(&stray).await, Err(StoreError::Database(_))));
-    let key = with_key(&store, "a").await;
-    assert!(matches!(store.insert_key(&key).await, Err(StoreError::Database(_))));
-    assert!(store.has_instance(&key.instance).await.unwrap());
-    assert!(!store.has_instance("nobody").await.unwrap());
-    assert!(!store.has_instance("' OR '1'='1").await.unwrap());
-}
-
-/// Every one opens the same new directory, makes the tables or finds them made, and writes.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_open_a_new_directory_at_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().to_owned();
-    let tasks: Vec<_> = (0..8)
-        .map(|number: u8| {
-            let path = path.clone();
-            tokio::spawn(async move {
-                let store = Store::open(&path).await.unwrap();
-                let secret = store.ensure_secret("tokens", [number; 32]).await.unwrap();
-                with_key(&store, &format!("key-{number}")).await;
-                (secret, store.ensure_instance("default").await.unwrap().id)
-            })
-        })
-        .collect();
-    let mut seen = Vec::new();
-    for task in tasks {
-        seen.push(task.await.unwrap());
+        let store = open(places).await;
+        let found = store.key("k1").await.unwrap().unwrap();
+        assert_eq!((found.instance, found.name, found.hash), (key.instance.clone(), key.name, [7; 32]));
+        assert_eq!((found.instance_name.as_str(), found.revoked, found.last_used), ("default", None, None));
+        assert!(found.created.elapsed().unwrap() < Duration::from_secs(60));
+        assert_eq!(store.ensure_instance("default").await.unwrap().id, key.instance);
+        assert_eq!(store.ensure_secret("tokens", [2; 32]).await.unwrap(), secret, "a secret that exists stays");
+        assert_eq!(secret, [1; 32]);
     }
-    seen.dedup();
-    assert_eq!(seen.len(), 1, "one secret and one instance for all: {seen:?}");
-    assert_eq!(Store::open(&path).await.unwrap().keys().await.unwrap().len(), 8);
+
+    async fn keys_are_revoked_once_and_stay_listed(places) {
+        let store = open(places).await;
+        assert!(!store.has_usable_key().await.unwrap());
+        with_key(&store, "a").await;
+        with_key(&store, "b").await;
+        assert_eq!(store.revoke_key("a").await.unwrap(), Revocation::Done);
+        let revoked = store.key("a").await.unwrap().unwrap().revoked;
+        assert!(revoked.is_some());
+        assert_eq!(store.revoke_key("a").await.unwrap(), Revocation::Already);
+        assert_eq!(store.key("a").await.unwrap().unwrap().revoked, revoked, "the first time counts");
+        assert_eq!(store.revoke_key("c").await.unwrap(), Revocation::Unknown);
+        let ids: Vec<String> = store.keys().await.unwrap().into_iter().map(|key| key.id).collect();
+        assert_eq!(ids, ["a", "b"]);
+        assert!(store.has_usable_key().await.unwrap());
+        store.revoke_key("b").await.unwrap();
+        assert!(!store.has_usable_key().await.unwrap());
+    }
+
+    async fn use_is_noted_forwards_only(places) {
+        let store = open(places).await;
+        with_key(&store, "a").await;
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        store.touch_key("a", at).await.unwrap();
+        store.touch_key("a", at - Duration::from_secs(9)).await.unwrap();
+        assert_eq!(store.key("a").await.unwrap().unwrap().last_used, Some(at));
+    }
+
+    async fn a_key_needs_an_instance_and_an_id_of_its_own(places) {
+        let store = open(places).await;
+        let stray = NewKey { id: "x".into(), instance: "nobody".into(), name: String::new(), hash: [0; 32] };
+        assert!(matches!(store.insert_key(&stray).await, Err(StoreError::Database(_))));
+        let key = with_key(&store, "a").await;
+        assert!(matches!(store.insert_key(&key).await, Err(StoreError::Database(_))));
+        assert!(store.has_instance(&key.instance).await.unwrap());
+        assert!(!store.has_instance("nobody").await.unwrap());
+        assert!(!store.has_instance("' OR '1'='1").await.unwrap());
+    }
+
+    /// Every one opens the same new store, makes the tables or finds them made, and writes.
+    async fn many_open_a_new_store_at_once(places) {
+        let config = StoreConfig { database: places.database.clone(), blobs: places.blobs.clone() };
+        let tasks: Vec<_> = (0..8)
+            .map(|number: u8| {
+                let config = config.clone();
+                tokio::spawn(async move {
+                    let store = Store::connect(&config).await.unwrap();
+                    let secret = store.ensure_secret("tokens", [number; 32]).await.unwrap();
+                    with_key(&store, &format!("key-{number}")).await;
+                    (secret, store.ensure_instance("default").await.unwrap().id)
+                })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        for task in tasks {
+            seen.push(task.await.unwrap());
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 1, "one secret and one instance for all: {seen:?}");
+        assert_eq!(open(places).await.keys().await.unwrap().len(), 8);
+    }
 }
 
 /// The same from separate processes: this test program starts itself. What one writes, the others see.

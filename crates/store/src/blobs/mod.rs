@@ -6,6 +6,8 @@
 
 mod place;
 pub(crate) mod rows;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use bytes::Bytes;
