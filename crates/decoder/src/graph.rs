@@ -48,7 +48,8 @@ pub struct Weights {
     pub base: f32,
     /// Weight of the custom model.
     pub custom: f32,
-    /// Probability that each word which the user added has besides, whatever came before it.
+    /// Probability that a word which the user added has besides if its share is 1, where the base model falls back on words by
+    /// themselves with the weight 1.
     pub user: f32,
 }
 
@@ -121,7 +122,7 @@ impl TreeCopy {
             (Some(custom), Some(overlay)) => {
                 let (beneath, weights) = (overlay.look_ahead.beneath(instance), &overlay.weights);
                 let custom = weights.custom + custom.at(instance, beneath.unigram);
-                (weights.base + base).max(custom).max(weights.user + beneath.user)
+                (weights.base + base).max(custom).max(weights.user + self.base.backoff() + beneath.user)
             }
             _ => base,
         }
@@ -132,7 +133,9 @@ impl TreeCopy {
         match (&self.custom, &graph.overlay) {
             (Some(custom), Some(overlay)) => {
                 let weights = &overlay.weights;
-                (weights.base + self.base.best_root()).max(weights.custom + custom.best_root()).max(weights.user)
+                (weights.base + self.base.best_root())
+                    .max(weights.custom + custom.best_root())
+                    .max(weights.user + self.base.backoff())
             }
             _ => self.base.best_root(),
         }

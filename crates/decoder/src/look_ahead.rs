@@ -174,8 +174,8 @@ struct Unigrams {
     roots: Vec<Beneath>,
     /// Roots by first phone that have any word of the model, most probable first.
     by_phone: Vec<Vec<(u32, f32)>>,
-    /// Roots by first phone with words that the user added.
-    users_by_phone: Vec<Vec<u32>>,
+    /// Roots by first phone with words that the user added, those of the largest shares first.
+    users_by_phone: Vec<Vec<(u32, f32)>>,
 }
 
 /// What is beneath a place, natural logs.
@@ -183,7 +183,7 @@ struct Unigrams {
 pub struct Beneath {
     /// The likeliest word without history.
     pub unigram: f32,
-    /// Zero if there is a word that the user added, else negative infinity.
+    /// The largest share of a word that the user added; negative infinity if there is none.
     pub user: f32,
 }
 
@@ -198,13 +198,12 @@ impl Tree {
     }
 
     /// Of another model, and the words that its user added.
-    fn with_model(mut self, lm: &dyn Bigrams, added: &dyn Fn(WordId) -> bool) -> Tree {
+    fn with_model(mut self, lm: &dyn Bigrams, share: &dyn Fn(WordId) -> f32) -> Tree {
         let network = &self.network;
         let (mut nodes, mut roots) = (vec![NOTHING; network.node_count()], vec![NOTHING; network.all_roots().len()]);
         for word in 0..self.words.offsets.len() as WordId {
-            let user = if added(word) { 0.0 } else { f32::NEG_INFINITY };
-            let beneath = Beneath { unigram: lm.unigram(word), user };
-            if beneath.unigram.max(user) == f32::NEG_INFINITY {
+            let beneath = Beneath { unigram: lm.unigram(word), user: share(word) };
+            if beneath.unigram.max(beneath.user) == f32::NEG_INFINITY {
                 continue;
             }
             for &pronunciation in self.words.pronunciations(word) {
@@ -214,8 +213,9 @@ impl Tree {
                         Some(root) => &mut roots[root as usize],
                         None => &mut nodes[place as usize],
                     };
-                    let better = known.unigram < beneath.unigram || known.user < user;
-                    *known = Beneath { unigram: known.unigram.max(beneath.unigram), user: known.user.max(user) };
+                    let better = known.unigram < beneath.unigram || known.user < beneath.user;
+                    *known =
+                        Beneath { unigram: known.unigram.max(beneath.unigram), user: known.user.max(beneath.user) };
                     better
                 });
             }
@@ -228,10 +228,11 @@ impl Tree {
                 by_phone[phone].push((root, beneath.unigram));
             }
             if beneath.user.is_finite() {
-                users_by_phone[phone].push(root);
+                users_by_phone[phone].push((root, beneath.user));
             }
         }
-        by_phone.iter_mut().for_each(|roots| roots.sort_by(|a, b| b.1.total_cmp(&a.1)));
+        let both = by_phone.iter_mut().chain(&mut users_by_phone);
+        both.for_each(|roots| roots.sort_by(|a, b| b.1.total_cmp(&a.1)));
         self.best_root = roots.iter().map(|beneath| beneath.unigram).fold(f32::NEG_INFINITY, f32::max);
         self.unigrams = Some(Unigrams { nodes, roots, by_phone, users_by_phone });
         self
@@ -286,17 +287,18 @@ impl LookAheadCache {
     }
 
     /// The same for a custom model beside `base`: over the network of `base` and the overlay that was compiled from what
-    /// `lexicon` has beyond its base. `added` says which words the user added.
+    /// `lexicon` has beyond its base. `share` is ln of the share of a word that
+    /// the user added, negative infinity for others.
     pub fn custom(
         base: &LookAheadCache,
         overlay: Arc<Network>,
         lexicon: &Lexicon,
         lm: Arc<dyn Bigrams>,
-        added: &dyn Fn(WordId) -> bool,
+        share: &dyn Fn(WordId) -> f32,
         limit_bytes: usize,
     ) -> Self {
         let trees = [base.trees[0].clone(), Tree::compiled(overlay, lexicon)];
-        let trees = trees.into_iter().map(|tree| tree.with_model(&*lm, added)).collect();
+        let trees = trees.into_iter().map(|tree| tree.with_model(&*lm, share)).collect();
         LookAheadCache { trees, lm, tables: RwLock::default(), limit_bytes }
     }
 
@@ -326,12 +328,12 @@ impl LookAheadCache {
         self.of_both(|unigrams| &unigrams.by_phone[first as usize])
     }
 
-    /// The roots with a first phone that lead to words which the user added, of both networks.
-    pub fn user_roots(&self, first: PhoneId) -> [&[u32]; 2] {
+    /// The roots with a first phone that lead to words which the user added, of both networks, the largest shares first.
+    pub fn user_roots(&self, first: PhoneId) -> [&[(u32, f32)]; 2] {
         self.of_both(|unigrams| &unigrams.users_by_phone[first as usize])
     }
 
-    fn of_both<T>(&self, roots: impl Fn(&Unigrams) -> &[T]) -> [&[T]; 2] {
+    fn of_both(&self, roots: impl Fn(&Unigrams) -> &[(u32, f32)]) -> [&[(u32, f32)]; 2] {
         [0, 1].map(|tree: usize| self.trees.get(tree).and_then(|tree| tree.unigrams.as_ref()).map_or(&[][..], &roots))
     }
 

@@ -25,6 +25,7 @@
 
 pub mod catalogue;
 pub mod check;
+pub mod customization;
 pub mod error;
 mod live;
 pub mod package;

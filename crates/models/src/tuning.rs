@@ -1,6 +1,7 @@
 //! Beams, weights and calibration: the numbers that were found by measuring on development audio.
 
 use dictum_decoder::search::SearchConfig;
+use dictum_language::custom::Mixture;
 
 /// Everything about recognition that is neither model nor request.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Tuning {
     pub posterior_scale: f32,
     /// Confidence by posterior: points of a piecewise linear function, posterior ascending.
     pub calibration: &'static [(f32, f32)],
+    /// How much the words of a custom model count; the weight is a request's.
+    pub mixture: Mixture,
     /// Whether the reading is the one with least expected word errors, rather than the likeliest path.
     pub minimum_bayes_risk: bool,
 }
@@ -33,6 +36,7 @@ impl Default for Tuning {
             lattice_word_penalty: -11.0,
             posterior_scale: 0.09,
             calibration: CALIBRATION,
+            mixture: Mixture::default(),
             minimum_bayes_risk: true,
         }
     }

@@ -91,7 +91,6 @@ impl Search {
         let Departure { graph, copy, record, scores, .. } = departure;
         let (Some(overlay), Some(custom)) = (&graph.overlay, &copy.custom) else { return };
         let (weight, shift) = (self.config.lm_weight, overlay.weights.custom);
-        let user = weight * overlay.weights.user;
         for &(place, look_ahead) in custom.explicit_roots() {
             let look_ahead = weight * (shift + look_ahead);
             if record.score + look_ahead <= self.threshold {
@@ -112,12 +111,13 @@ impl Search {
                     self.enter_root(departure, ROOT | root | origin, look_ahead);
                 }
             }
-            if score + user + self.ahead[phone] <= self.threshold {
-                continue;
-            }
             for (roots, origin) in overlay.look_ahead.user_roots(phone as PhoneId).into_iter().zip([0, OVERLAY]) {
-                for root in roots {
-                    self.enter_root(departure, ROOT | root | origin, user);
+                for &(root, share) in roots {
+                    let look_ahead = weight * (overlay.weights.user + copy.base.backoff() + share);
+                    if score + look_ahead + self.ahead[phone] <= self.threshold {
+                        break;
+                    }
+                    self.enter_root(departure, ROOT | root | origin, look_ahead);
                 }
             }
         }

@@ -2,13 +2,16 @@
 //!
 //! After a history h a word w has the probability
 //!
-//! > p(w | h) = (1 - m) ((1 - l) base(w | h) + l custom(w | h)) + m [w is a user's word] / (number of them)
+//! > p(w | h) = (1 - m(h)) ((1 - l) base(w | h) + l custom(w | h)) + m(h) share(w) / k
 //!
-//! where l is the customization weight, or 0 when the customization has no text, and m = l k min(q, M / k) for k user words:
-//! each of them gets the probability l q after any history, as long as all together stay below l M. So a word that the user
-//! adds can be recognised in whatever surroundings, whether a text holds it or not, ten thousand of them do not crowd
-//! out the rest, and the probabilities after every history still sum to 1. At weight 0 the model *is* the base model: the
-//! same states, the same numbers.
+//! where l is the customization weight, or 0 when the customization has no text; share(w) is that of a user's word (at most 1;
+//! short words, which much else sounds like, have less), k the sum of all shares, and m(h) = l k min(q, M / k) b(h), at
+//! most [`MOST`]. b(h) is the weight with which the base model falls back on words by themselves after h, over what is
+//! typical of it: a new word comes where the base model would not be surprised by a rare one, and hardly within a
+//! common phrase. After a typical history a word whose share is 1 gets the probability l q, as long as all together stay
+//! below l M. So a word that the user adds can be recognised in whatever surroundings, whether a text holds it or not, ten
+//! thousand of them do not crowd out the rest, and the probabilities after every history still sum to 1. At weight 0 the
+//! model *is* the base model: the same states, the same numbers.
 
 use std::sync::Arc;
 
@@ -18,22 +21,25 @@ use crate::model::{Bigrams, LanguageModel, LmState};
 use crate::ngram::NgramModel;
 use crate::vocabulary::{Vocabulary, WordId};
 
+/// The most that user words get after any history.
+const MOST: f32 = 0.5;
+
 /// How much a customization counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mixture {
     /// l: share of the customization, 0 to 1 (`customization_weight`).
     pub weight: f32,
-    /// q: probability, at weight 1, of each word that the user added, after any history.
+    /// q: probability, at weight 1, of each word that the user added, after a typical history.
     pub word_probability: f32,
-    /// M: the most, at weight 1, that all words which the user added have together; below 1.
+    /// M: the most, at weight 1, that all words which the user added have together after a typical history; below 1.
     pub word_mass: f32,
 }
 
 impl Default for Mixture {
-    /// Watson's default weight for models of this generation. At that weight a user's word is about as probable as the 5
-    /// 000th most frequent of the US English model.
+    /// Watson's default weight for models of this generation; the rest was chosen on words that the US English model does not
+    /// know, among a hundred and among ten thousand others (`dictum-experiments rare-words`).
     fn default() -> Self {
-        Mixture { weight: 0.3, word_probability: 1e-4, word_mass: 0.2 }
+        Mixture { weight: 0.3, word_probability: 1e-3, word_mass: 0.5 }
     }
 }
 
@@ -46,8 +52,8 @@ pub struct Interpolated {
     mixture: Mixture,
     /// ln of the shares of the base model and of the customization's n-grams.
     shares: [f32; 2],
-    /// ln p of each user word.
-    user_word: f32,
+    /// ln of what all user words get after a typical history, and of the sum of their shares.
+    user_words: [f32; 2],
     base_words: u32,
     /// Bits of a state: the last word, then the base model's context, then the custom model's.
     base_shift: u32,
@@ -55,6 +61,9 @@ pub struct Interpolated {
 }
 
 impl Interpolated {
+    /// ln of the weight with which the base model falls back on words by themselves after a typical history.
+    pub const TYPICAL: f32 = -2.0;
+
     /// The models at a mixture. Values out of range are taken as the nearest in it.
     ///
     /// # Errors
@@ -77,12 +86,12 @@ impl Interpolated {
             word_probability: within(mixture.word_probability, 1.0),
             word_mass: within(mixture.word_mass, 0.999),
         };
-        let user_words = custom.user_word_count().max(1) as f32;
-        let each = mixture.weight * mixture.word_probability.min(mixture.word_mass / user_words);
-        let rest = 1.0 - each * custom.user_word_count() as f32;
+        let shares = (custom.user_shares() as f32).max(f32::MIN_POSITIVE);
+        let total = mixture.weight * (mixture.word_probability * shares).min(mixture.word_mass);
+        let user_words = [if custom.user_word_count() > 0 { ln(total) } else { NEVER }, shares.ln()];
         let weight = if custom.has_text() { mixture.weight } else { 0.0 };
-        let shares = [ln(rest * (1.0 - weight)), ln(rest * weight)];
-        Ok(Interpolated { base, custom, mixture, shares, user_word: ln(each), base_words, base_shift, custom_shift })
+        let shares = [ln(1.0 - weight), ln(weight)];
+        Ok(Interpolated { base, custom, mixture, shares, user_words, base_words, base_shift, custom_shift })
     }
 
     /// The base model.
@@ -100,15 +109,33 @@ impl Interpolated {
         self.mixture
     }
 
-    /// ln p of each word that the user added, before the models add to it; [`NEVER`] at weight 0.
+    /// ln of the shares of the base model and of the customization's n-grams.
+    pub fn shares(&self) -> [f32; 2] {
+        self.shares
+    }
+
+    /// ln p of a word that the user added with the share 1, after a typical history and before the models add to it; below
+    /// [`NEVER`] at weight 0.
     pub fn user_word(&self) -> f32 {
-        self.user_word
+        self.user_words[0] - self.user_words[1]
+    }
+
+    /// ln of how much more than that it is after `v`, for look-ahead.
+    pub fn opening_after(&self, v: WordId) -> f32 {
+        if v < self.base_words { self.opening(LmState::after(v)) } else { 0.0 }
+    }
+
+    /// ln b(h), by the base model's state.
+    #[inline]
+    fn opening(&self, base: LmState) -> f32 {
+        let Some(last) = base.last_word() else { return 0.0 };
+        self.base.context_backoff(base) + self.base.backoff(last) - Self::TYPICAL
     }
 
     /// ln p(`word`) without history.
     pub fn unigram(&self, word: WordId) -> f32 {
         let base = if word < self.base_words { self.base.unigram(word) } else { NEVER };
-        self.mix(base, self.custom.unigram(word), word)
+        self.mix(base, self.custom.unigram(word), word, 0.0)
     }
 
     /// ln of what each model's unigrams are multiplied with after `v` where neither has an explicit bigram: of the base model,
@@ -119,7 +146,7 @@ impl Interpolated {
     /// the two, `max(b + base unigram, c + custom unigram)`, is below the true value by at most ln 2; a look-ahead may
     /// keep the best base unigram and the best custom unigram below each place of the tree (a second number a place, made
     /// once for a customization, independent of weight) and take that maximum. Words that the user added have
-    /// [`user_word`](Self::user_word) at least, whatever v is. Explicit bigrams of either model come, with exact values,
+    /// [`user_word`](Self::user_word) plus [`opening_after`](Self::opening_after) plus ln of their share besides. Explicit bigrams of either model come, with exact values,
     /// from [`bigrams_after`](Self::bigrams_after).
     pub fn backoffs(&self, v: WordId) -> [f32; 2] {
         let base = if v < self.base_words { self.base.backoff(v) } else { 0.0 };
@@ -136,8 +163,9 @@ impl Interpolated {
         let base_backoff = if in_base { self.base.backoff(v) } else { 0.0 };
         let custom_backoff = self.custom.backoff(v);
         let mut base = base.into_iter().peekable();
+        let opening = self.opening_after(v);
         let give_base = |word, probability: f32, visit: &mut dyn FnMut(WordId, f32)| {
-            visit(word, self.mix(probability, self.custom.unigram(word) + custom_backoff, word));
+            visit(word, self.mix(probability, self.custom.unigram(word) + custom_backoff, word, opening));
         };
         if self.mixture.weight > 0.0 {
             self.custom.bigrams_after(v, &mut |word, probability| {
@@ -149,21 +177,23 @@ impl Interpolated {
                     None if word < self.base_words => self.base.unigram(word) + base_backoff,
                     None => NEVER,
                 };
-                visit(word, self.mix(from_base, probability, word));
+                visit(word, self.mix(from_base, probability, word, opening));
             });
         }
         base.for_each(|(word, value)| give_base(word, value, visit));
     }
 
-    /// ln of the mixed probability of a word.
+    /// ln of the mixed probability of a word, where b(h) is e to the power of `opening`.
     #[inline(always)]
-    fn mix(&self, base: f32, custom: f32, word: WordId) -> f32 {
+    fn mix(&self, base: f32, custom: f32, word: WordId, opening: f32) -> f32 {
         if self.mixture.weight == 0.0 {
             return base;
         }
-        let mixed = add_logs(self.shares[0] + base, self.shares[1] + custom);
-        let all = if self.custom.is_user_word(word) { add_logs(mixed, self.user_word) } else { mixed };
-        all.max(NEVER)
+        let users = (self.user_words[0] + opening).min(MOST.ln());
+        let rest = if users > NEVER { (-users.exp()).ln_1p() } else { 0.0 };
+        let mixed = rest + add_logs(self.shares[0] + base, self.shares[1] + custom);
+        let share = self.custom.user_share(word);
+        share.map_or(mixed, |share| add_logs(mixed, users - self.user_words[1] + share)).max(NEVER)
     }
 
     #[inline(always)]
@@ -197,14 +227,15 @@ impl LanguageModel for Interpolated {
 
     #[inline]
     fn step(&self, state: LmState, word: WordId) -> (LmState, f32) {
-        let (base, custom) = self.unpack(state);
+        let (before, custom) = self.unpack(state);
+        let opening = self.opening(before);
         let (base, from_base) =
-            if word < self.base_words { self.base.step(base, word) } else { (LmState::EMPTY, NEVER) };
+            if word < self.base_words { self.base.step(before, word) } else { (LmState::EMPTY, NEVER) };
         if self.shares[1] <= NEVER {
-            return (self.pack(word, base, LmState::EMPTY), self.mix(from_base, NEVER, word));
+            return (self.pack(word, base, LmState::EMPTY), self.mix(from_base, NEVER, word, opening));
         }
         let (custom, from_custom) = self.custom.walk(custom, word);
-        (self.pack(word, base, custom), self.mix(from_base, from_custom, word))
+        (self.pack(word, base, custom), self.mix(from_base, from_custom, word, opening))
     }
 
     /// 0 (certain) when the base model has no `</s>`.

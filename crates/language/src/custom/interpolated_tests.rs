@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::super::samples::{self, Random, snapshot, vocabulary};
 use super::*;
 
+const TYPICAL: f32 = Interpolated::TYPICAL;
+
 const BASE: u32 = 6;
 const ALL: u32 = 9;
 
@@ -52,19 +54,21 @@ proptest! {
     fn each_probability_is_that_of_the_formula(seed: u64, weight in 0.01f32..=1.0) {
         let (base, custom) = models(seed, &[2, 8]);
         let model = Interpolated::new(Arc::clone(&base), Arc::clone(&custom), mixture(weight)).unwrap();
-        let each = f64::from(weight * 0.02);
         for (state, history) in states(&model) {
             // What the base model knows begins behind the last new word.
             let known = history.iter().rposition(|&word| word >= BASE).map_or(0, |at| at + 1);
             let start = LmState::EMPTY;
             let of_base = history[known..].iter().fold(start, |state, &word| base.step(state, word).0);
+            let last = history[known..].last();
+            let fallen = last.map_or(TYPICAL, |&last| base.context_backoff(of_base) + base.backoff(last));
+            let users = f64::from((2.0 * weight * 0.02 * (fallen - TYPICAL).exp()).min(MOST));
             let of_custom = history.iter().fold(start, |state, &word| custom.step(state, word).0);
             for word in 0..ALL {
                 let p_base = if word < BASE { f64::from(base.step(of_base, word).1).exp() } else { 0.0 };
                 let p_custom = f64::from(custom.step(of_custom, word).1).exp();
                 let mixed = f64::from(1.0 - weight) * p_base + f64::from(weight) * p_custom;
-                let user = if [2, 8].contains(&word) { each } else { 0.0 };
-                let expected = (1.0 - 2.0 * each) * mixed + user;
+                let user = if [2, 8].contains(&word) { users / 2.0 } else { 0.0 };
+                let expected = (1.0 - users) * mixed + user;
                 let found = f64::from(model.step(state, word).1).exp();
                 prop_assert!((found - expected).abs() < 1e-5, "{history:?} {word}: {found} {expected}");
             }
@@ -117,7 +121,9 @@ proptest! {
                 let backed_off = (of_base + unigram).max(of_custom + custom.unigram(word)).max(NEVER);
                 let p = model.step(state, word).1;
                 let user = custom.is_user_word(word);
-                let bound = if user { backed_off.max(model.user_word()) } else { backed_off };
+                let users = (model.user_word() + model.opening_after(v)).min((MOST / 2.0).ln());
+                let backed_off = backed_off + (-2.0 * users.exp()).ln_1p();
+                let bound = if user { backed_off.max(users) } else { backed_off }.max(NEVER);
                 let slack = if user { 3f32.ln() } else { 2f32.ln() };
                 prop_assert!(bound <= p + 1e-4 && p <= bound + slack + 1e-4, "{v} {word}: {bound} {p}");
             }
@@ -128,14 +134,31 @@ proptest! {
 #[test]
 fn user_words_are_as_probable_as_asked_until_they_are_too_many() {
     let (base, custom) = models(1, &[2, 8]);
-    let of = |weight, word_probability, word_mass| {
+    let of = |weight, word_probability, word_mass, state| {
         let mixture = Mixture { weight, word_probability, word_mass };
         let model = Interpolated::new(Arc::clone(&base), Arc::clone(&custom), mixture).unwrap();
-        [model.step(LmState::EMPTY, 8).1.exp(), model.step(LmState::after(3), 8).1.exp()]
+        model.step(state, 8).1.exp()
     };
-    assert!(of(0.5, 0.01, 0.5).iter().all(|p| (p - 0.005).abs() < 1e-6));
-    assert!(of(0.5, 0.4, 0.5).iter().all(|p| (p - 0.125).abs() < 1e-6));
-    assert!(of(f32::NAN, 2.0, 7.0).iter().all(|&p| p < 1e-30));
+    let empty = LmState::EMPTY;
+    assert!((of(0.5, 0.01, 0.5, empty) - 0.005).abs() < 1e-6);
+    assert!((of(0.5, 0.4, 0.5, empty) - 0.125).abs() < 1e-6);
+    assert!(of(f32::NAN, 2.0, 7.0, empty) < 1e-30);
+    let opening = (base.backoff(3) - TYPICAL).exp();
+    assert!((of(0.5, 0.001, 0.5, LmState::after(3)) - 0.0005 * opening).abs() < 1e-6);
+    assert!(of(1.0, 1.0, 1.0, LmState::after(3)) <= MOST / 2.0 + 1e-6);
+}
+
+#[test]
+fn words_with_smaller_shares_are_less_probable() {
+    let base = Arc::new(samples::base(&samples::model(BASE, &mut Random::new(7)), &vocabulary(BASE)));
+    let mut training = super::super::Training::new(&base);
+    let (long, short) = (training.user_word("long"), training.user_word_with("short", -1.5));
+    let mut bytes = Vec::new();
+    training.write(&mut bytes).unwrap();
+    let custom = Arc::new(Snapshot::parse(bytes, base.shared_vocabulary()).unwrap());
+    let model = Interpolated::new(Arc::clone(&base), custom, mixture(0.5)).unwrap();
+    let [long, short] = [long, short].map(|word| model.step(LmState::after(2), word).1);
+    assert!((long - short - 1.5).abs() < 1e-4, "{long} {short}");
 }
 
 #[test]
@@ -147,11 +170,11 @@ fn a_customization_without_text_leaves_the_rest_of_the_base_model_in_proportion(
     assert!(!custom.has_text());
     let model = Interpolated::new(Arc::clone(&base), custom, mixture(0.3)).unwrap();
     let (state, expected) = (model.step(model.start(), 3).0, base.step(base.start(), 3).0);
+    let user = model.step(state, 7).1.exp();
     for word in 1..BASE {
         let ratio = (model.step(state, word).1 - base.step(expected, word).1).exp();
-        assert!((ratio - (1.0 - 3.0 * 0.006)).abs() < 1e-5, "{ratio}");
+        assert!((ratio - (1.0 - 3.0 * user)).abs() < 1e-5, "{ratio}");
     }
-    assert!((model.step(state, 7).1.exp() - 0.006).abs() < 1e-6);
 }
 
 #[test]

@@ -133,7 +133,8 @@ pub(super) fn bytes(model: &Model, base: &Arc<Vocabulary>, user_words: &[WordId]
     let mut vocabulary = Vocabulary::extending(Arc::clone(base));
     (0..model.unigrams.len() - base.len()).for_each(|new| assert!(vocabulary.add(&format!("n{new}")).1));
     let mut bytes = Vec::new();
-    write(model, &vocabulary, (base.len() as u32, base.fingerprint()), user_words, &mut bytes).unwrap();
+    let user_words: Vec<(WordId, f32)> = user_words.iter().map(|&word| (word, 0.0)).collect();
+    write(model, &vocabulary, (base.len() as u32, base.fingerprint()), &user_words, &mut bytes).unwrap();
     bytes
 }
 

@@ -11,7 +11,7 @@
 //! | one unigram more than words: {f32 probability, f32 back-off, u32 first bigram} | 12 each |
 //! | one bigram more than counted: {u32 word, f32 probability, f32 back-off, u32 first trigram} | 16 each |
 //! | trigrams: {u32 word, f32 probability} | 8 each |
-//! | ids of user words, u32, ascending | 4 each |
+//! | user words: {u32 id, f32 share, at most 0}, ids ascending | 8 each |
 //! | the new words, each ended by a NUL | |
 //!
 //! A *forward* trie, other than the base model's: bigrams (v, w) lie by v and trigrams (u, v, w) by their bigram (u, v), so
@@ -37,6 +37,7 @@ const HEADER: usize = 44;
 const UNIGRAM: usize = 12;
 const BIGRAM: usize = 16;
 const TRIGRAM: usize = 8;
+const USER_WORD: usize = 8;
 
 /// A back-off trigram model of a customization's texts.
 ///
@@ -56,17 +57,25 @@ pub struct Snapshot {
     end: Option<WordId>,
 }
 
-/// A set of word ids.
+/// The words that the user added, with ln of the share of each.
 #[derive(Debug)]
 struct UserWords {
+    /// Whether a word is one: asked for every word that is scored.
     bits: Vec<u64>,
-    count: u32,
+    words: Vec<(WordId, f32)>,
+    /// Sum of the shares.
+    total: f64,
 }
 
 impl UserWords {
     #[inline]
     fn contains(&self, word: WordId) -> bool {
         self.bits.get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 != 0)
+    }
+
+    fn share(&self, word: WordId) -> Option<f32> {
+        let at = self.words.binary_search_by_key(&word, |entry| entry.0).ok()?;
+        Some(self.words[at].1)
     }
 }
 
@@ -95,7 +104,7 @@ impl Snapshot {
         let bigrams_at = HEADER + (words as usize + 1) * UNIGRAM;
         let trigrams_at = bigrams_at + (header.bigrams as usize + 1) * BIGRAM;
         let users_at = trigrams_at + header.trigrams as usize * TRIGRAM;
-        let text_at = users_at + header.user_words as usize * 4;
+        let text_at = users_at + header.user_words as usize * USER_WORD;
         let mut snapshot = Snapshot {
             user_words: read_user_words(&bytes, users_at..text_at, words)?,
             vocabulary: Arc::new(read_words(&bytes, text_at, header.new_words, base)?),
@@ -164,13 +173,24 @@ impl Snapshot {
 
     /// How many words the user added or changed.
     pub fn user_word_count(&self) -> usize {
-        self.user_words.count as usize
+        self.user_words.words.len()
     }
 
     /// Whether the user added or changed a word; it may be of the base vocabulary too.
     #[inline]
     pub fn is_user_word(&self, word: WordId) -> bool {
         self.user_words.contains(word)
+    }
+
+    /// ln of a user word's share: how much of the probability of user words it gets beside those whose share is 1.
+    #[inline]
+    pub fn user_share(&self, word: WordId) -> Option<f32> {
+        if self.user_words.contains(word) { self.user_words.share(word) } else { None }
+    }
+
+    /// Sum of the shares of all user words.
+    pub fn user_shares(&self) -> f64 {
+        self.user_words.total
     }
 
     /// Size of the file.
@@ -299,7 +319,7 @@ impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Snapshot")
             .field("new_words", &(self.words - self.base_words))
-            .field("user_words", &self.user_words.count)
+            .field("user_words", &self.user_words.words.len())
             .field("bigrams", &self.bigrams)
             .field("trigrams", &self.trigrams)
             .finish_non_exhaustive()
@@ -356,7 +376,7 @@ impl Header {
             + (words + 1) * UNIGRAM as u64
             + (u64::from(header.bigrams) + 1) * BIGRAM as u64
             + u64::from(header.trigrams) * TRIGRAM as u64
-            + u64::from(header.user_words) * 4
+            + u64::from(header.user_words) * USER_WORD as u64
             + u64::from(field(40));
         // Indices of n-grams and numbers of words plus one must be words of a state.
         let most = u64::from(u32::MAX) - 1;
@@ -369,12 +389,11 @@ impl Header {
 }
 
 fn read_user_words(bytes: &[u8], range: Range<usize>, words: u32) -> Result<UserWords, Fault> {
-    let count = (range.len() / 4) as u32;
-    let mut user_words = UserWords { bits: Vec::new(), count };
+    let mut user_words = UserWords { bits: Vec::new(), words: Vec::with_capacity(range.len() / USER_WORD), total: 0.0 };
     let mut least = 0;
-    for at in range.step_by(4) {
-        let word = number(bytes, at);
-        if word < least || word >= words {
+    for at in range.step_by(USER_WORD) {
+        let (word, share) = (number(bytes, at), value(bytes, at + 4));
+        if word < least || word >= words || !(-100.0..=0.0).contains(&share) {
             return Err(Fault::byte(at as u64, format!("user word {word} of {words}, out of order or range")));
         }
         least = word + 1;
@@ -383,6 +402,8 @@ fn read_user_words(bytes: &[u8], range: Range<usize>, words: u32) -> Result<User
             user_words.bits.resize(slot + 1, 0);
         }
         user_words.bits[slot] |= 1 << (word % 64);
+        user_words.words.push((word, share));
+        user_words.total += f64::from(share).exp();
     }
     Ok(user_words)
 }

@@ -1,6 +1,6 @@
 //! From words and counted texts to a snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
 use super::counts::{Counts, MOST_WORDS, Ngram};
@@ -21,7 +21,8 @@ use crate::vocabulary::{Vocabulary, WordId};
 pub struct Training<'a> {
     base: &'a NgramModel,
     vocabulary: Vocabulary,
-    user_words: BTreeSet<WordId>,
+    /// With ln of their shares.
+    user_words: BTreeMap<WordId, f32>,
     trigrams: Vec<(Ngram, u32)>,
     words: u64,
 }
@@ -45,13 +46,18 @@ impl<'a> Training<'a> {
     /// A customization of `base` with nothing in it.
     pub fn new(base: &'a NgramModel) -> Self {
         let vocabulary = Vocabulary::extending(base.shared_vocabulary().clone());
-        Training { base, vocabulary, user_words: BTreeSet::new(), trigrams: Vec::new(), words: 0 }
+        Training { base, vocabulary, user_words: BTreeMap::new(), trigrams: Vec::new(), words: 0 }
     }
 
     /// Adds a word that the user wants recognised whatever the texts say; of the base vocabulary (written exactly so) or new.
     pub fn user_word(&mut self, word: &str) -> WordId {
+        self.user_word_with(word, 0.0)
+    }
+
+    /// The same with ln of the word's share, at most 0 (see [`Interpolated`](super::Interpolated)).
+    pub fn user_word_with(&mut self, word: &str, share: f32) -> WordId {
         let id = self.vocabulary.add(word).0;
-        self.user_words.insert(id);
+        self.user_words.insert(id, share.clamp(-100.0, 0.0));
         id
     }
 
@@ -118,7 +124,7 @@ impl<'a> Training<'a> {
         let base = self.base.shared_vocabulary();
         let mut model = estimate(&self.trigrams, &self.prior(), base.sentence_start(), smoothing);
         prune(&mut model, &self.trigrams, bound);
-        let user_words: Vec<WordId> = self.user_words.into_iter().collect();
+        let user_words: Vec<(WordId, f32)> = self.user_words.into_iter().collect();
         writer::write(&model, &self.vocabulary, (base.len() as u32, base.fingerprint()), &user_words, out)?;
         Ok(Trained {
             words: self.words,

@@ -32,12 +32,12 @@ pub(super) struct Trigram {
 }
 
 /// Writes a snapshot; many small writes. `vocabulary` extends one of `base_words` words whose fingerprint is given;
-/// `user_words` ascend.
+/// `user_words` ascend; with ln of their shares.
 pub(super) fn write(
     model: &Model,
     vocabulary: &Vocabulary,
     (base_words, fingerprint): (u32, u64),
-    user_words: &[WordId],
+    user_words: &[(WordId, f32)],
     mut out: impl Write,
 ) -> io::Result<()> {
     let words = vocabulary.len() as u32;
@@ -75,6 +75,9 @@ pub(super) fn write(
         number(&mut out, trigram.words[2])?;
         out.write_all(&trigram.probability.to_le_bytes())?;
     }
-    user_words.iter().try_for_each(|&word| number(&mut out, word))?;
+    for &(word, share) in user_words {
+        number(&mut out, word)?;
+        out.write_all(&share.to_le_bytes())?;
+    }
     out.write_all(&text)
 }

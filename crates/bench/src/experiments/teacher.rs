@@ -1,0 +1,74 @@
+//! Custom models, made and used in this process by the code that the server uses.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dictum_language::custom::{Snapshot, Training};
+use dictum_language::scoring::normalise;
+use dictum_language::{Dictionary, G2p, Pronouncer, SoundsLike};
+use dictum_models::customization::{CustomWord, Customization};
+use dictum_models::package::{DEBIAN_DIRECTORY, Package};
+use dictum_models::recogniser::{Band, Event, Options, Recogniser};
+use dictum_models::tuning::Tuning;
+
+use crate::Failure;
+
+/// The base model and what words are said like.
+pub struct Teacher {
+    pub base: Arc<Recogniser>,
+    pronouncer: Pronouncer,
+}
+
+impl Teacher {
+    pub fn new(tuning: Tuning) -> Result<Teacher, Failure> {
+        let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
+        let base = Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning)?);
+        let dictionary = Arc::clone(base.model().dictionary());
+        let pronouncer = Pronouncer::new(dictionary, G2p::en_us(), SoundsLike::English);
+        Ok(Teacher { base, pronouncer })
+    }
+
+    pub fn dictionary(&self) -> &Dictionary {
+        self.base.model().dictionary()
+    }
+
+    /// ln p of a word in the base model; none if it is not in its vocabulary.
+    pub fn frequency(&self, word: &str) -> Option<f32> {
+        let lm = self.base.model().language_model();
+        dictum_language::LanguageModel::vocabulary(&**lm).id(word).map(|id| lm.unigram(id))
+    }
+
+    /// A custom model of words alone.
+    pub fn teach(&self, words: &[&str]) -> Result<Customization, Failure> {
+        let lm = self.base.model().language_model();
+        let mut training = Training::new(lm);
+        let mut taught = Vec::with_capacity(words.len());
+        for word in words {
+            let said = self.pronouncer.pronounce(word);
+            let names = |said| self.pronouncer.names(said).into_iter().map(str::to_owned).collect();
+            let pronunciations = said.iter().map(names).collect();
+            let entry = CustomWord { word: (*word).to_owned(), display_as: None, pronunciations };
+            training.user_word_with(word, entry.share());
+            taught.push(entry);
+        }
+        let mut bytes = Vec::new();
+        training.write(&mut bytes)?;
+        let snapshot = Arc::new(Snapshot::parse(bytes, lm.shared_vocabulary())?);
+        Ok(Customization::new(&self.base, snapshot, &taught))
+    }
+}
+
+/// The words of a recording, as scoring compares them.
+pub fn hear(recogniser: &Arc<Recogniser>, samples: &[f32]) -> Vec<String> {
+    let mut session = recogniser.session(Band::Broadband, Options::default());
+    let mut events = session.push(samples);
+    events.extend(session.finish());
+    let mut text = String::new();
+    for event in &events {
+        if let Event::Utterance(utterance) = event {
+            text += &utterance.alternatives[0].text();
+            text.push(' ');
+        }
+    }
+    normalise(&text)
+}
