@@ -52,6 +52,43 @@ fn spoken_with(text: &str, decimals: Decimals) -> String {
     out
 }
 
+/// The text with its runs of three and four digits as they are often said in names: in pairs. `747` is "seven forty
+/// seven", `401` "four oh one", `2024` "twenty twenty four". None when there is no such run, or it is said otherwise only as a
+/// cardinal (`100`, `2000`).
+pub(crate) fn spoken_in_pairs(text: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut changed = false;
+    for run in text.as_bytes().chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+        // Cut between ASCII digits and other bytes: never within a character.
+        let run = std::str::from_utf8(run).unwrap_or_default();
+        match in_pairs(run) {
+            Some(words) => {
+                push_words(&mut out, &words);
+                out.push(' ');
+                changed = true;
+            }
+            None => out.push_str(run),
+        }
+    }
+    changed.then(|| out.trim_end().to_owned())
+}
+
+fn in_pairs(digits: &str) -> Option<String> {
+    if !(3..=4).contains(&digits.len()) || digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
+    let (first, second) = digits.split_at(digits.len() - 2);
+    if second == "00" {
+        return None;
+    }
+    let second = match second.strip_prefix('0') {
+        Some(digit) => format!("oh {}", digit_by_digit(digit)),
+        None => cardinal(second.parse().ok()?),
+    };
+    Some(format!("{} {second}", cardinal(first.parse().ok()?)))
+}
+
 fn after_letter(text: &str) -> bool {
     text.chars().next_back().is_some_and(char::is_alphabetic)
 }
@@ -368,6 +405,24 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(spoken_form(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_names_are_said_in_pairs() {
+        for (text, expected) in [
+            ("747", Some("seven forty seven")),
+            ("401k", Some("four oh one k")),
+            ("FY2024", Some("FY twenty twenty four")),
+            ("é110é", Some("é one ten é")),
+            ("1005", Some("ten oh five")),
+            ("100", None),
+            ("A4", None),
+            ("007", None),
+            ("12345", None),
+            ("", None),
+        ] {
+            assert_eq!(spoken_in_pairs(text).as_deref(), expected, "{text}");
         }
     }
 

@@ -87,12 +87,15 @@ impl Pronouncer {
     /// different. None when its spelling tells nothing: no letters or digits of a Latin alphabet.
     pub fn pronounce(&self, word: &str) -> Vec<Pronunciation> {
         let mut found: Vec<Pronunciation> = self.dictionary.pronunciations(word).to_vec();
-        if !found.is_empty() && !spell_out::is_acronym(word) {
+        if !found.is_empty() && !spell_out::has_inner_capital(word) {
             found.truncate(MOST_PRONUNCIATIONS);
             return found;
         }
-        for text in spell_out::readings(word, self.rules) {
-            for pronunciation in self.read(&text) {
+        // The first of each reading, then the second of each: none crowds out another by its alternates.
+        let texts = spell_out::readings(word, self.rules);
+        let mut readings: Vec<_> = texts.iter().map(|text| self.read(text).into_iter()).collect();
+        for _ in 0..MOST_PRONUNCIATIONS {
+            for pronunciation in readings.iter_mut().filter_map(Iterator::next) {
                 if !found.contains(&pronunciation) {
                     found.push(pronunciation);
                 }

@@ -1,6 +1,6 @@
 //! Words as they are said: acronyms letter by letter, numbers as words, compounds in parts.
 
-use crate::spoken::spoken_form;
+use crate::spoken::{spoken_form, spoken_in_pairs};
 
 use super::sounds_like::{SoundsLike, fold};
 
@@ -11,15 +11,25 @@ const ENDINGS: [&str; 7] = ["'s", "s", "es", "er", "ers", "ed", "ing"];
 /// Beginnings of names that stay with what follows, though it has a capital.
 const NAME_BEGINNINGS: [&str; 8] = ["Mc", "Mac", "De", "Di", "La", "Le", "Van", "Von"];
 
-/// Whether a word is in capitals, so that it may be said by its letters though the dictionary has it: `US`, `IT`.
-pub(super) fn is_acronym(word: &str) -> bool {
-    (2..=LONGEST_ACRONYM).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_uppercase())
+/// Whether a word has a capital inside, so that it may be said in parts though the dictionary, which knows no case, has
+/// it: `US`, `SpaceX`.
+pub(super) fn has_inner_capital(word: &str) -> bool {
+    word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
 }
 
 /// The texts, in the notation of `sounds_like`, that a word may be read as: the likeliest first.
 pub(super) fn readings(word: &str, rules: SoundsLike) -> Vec<String> {
-    // A number within a word stands apart once it is spoken; so does everything that is not a letter.
-    let spoken = spoken_form(word);
+    let mut texts = readings_of(&spoken_form(word), rules);
+    // "FY2024": said as one number, or in pairs.
+    if let Some(text) = spoken_in_pairs(word).and_then(|spoken| readings_of(&spoken, rules).into_iter().next()) {
+        texts.insert(1.min(texts.len()), text);
+    }
+    texts
+}
+
+/// The readings of a word whose numbers are spelt out.
+fn readings_of(spoken: &str, rules: SoundsLike) -> Vec<String> {
+    // Whatever is not a letter parts words.
     let folded = fold(&spoken.replace(|c: char| !(c.is_alphanumeric() || is_apostrophe(c) || is_mark(c)), " "));
     let parts = folded.split([' ', '-', '.']).flat_map(|run| split_case(run.trim_matches('\'')));
     // All parts by their first reading; and one text more for each other reading that a part has.
@@ -35,7 +45,11 @@ pub(super) fn readings(word: &str, rules: SoundsLike) -> Vec<String> {
         }
     }
     // A name with a capital inside may also be one word: "LaToya".
-    if options.len() > 1 && folded.bytes().all(|byte| byte.is_ascii_alphabetic()) && word.len() == folded.len() {
+    let one_word = folded.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if options.len() > 1
+        && one_word
+        && !folded.as_bytes().windows(2).any(|pair| pair.iter().all(u8::is_ascii_uppercase))
+    {
         texts.push(folded.to_ascii_lowercase());
     }
     texts
@@ -80,9 +94,10 @@ fn acronym_with_ending(run: &str) -> Option<usize> {
 }
 
 fn part_readings(part: &str, ending: &str, rules: SoundsLike) -> Vec<String> {
-    let vowels = part.bytes().any(|byte| b"aeiouyAEIOUY".contains(&byte));
-    let word = format!("{}{ending}", part.to_ascii_lowercase());
     let capitals = part.bytes().all(|byte| byte.is_ascii_uppercase());
+    // A capital Y does not make an acronym a word.
+    let vowels = part.bytes().any(|byte| b"aeiouAEIOUy".contains(&byte));
+    let word = format!("{}{ending}", part.to_ascii_lowercase());
     match part.len() {
         1 => vec![letters(part, ending, rules)],
         2..=LONGEST_ACRONYM if !part.contains('\'') && (capitals || !vowels) => {
