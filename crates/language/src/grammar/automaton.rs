@@ -73,9 +73,6 @@ pub struct Grammar {
     pub(super) automaton: Automaton,
     /// The best probability of each word at any state.
     best: Vec<f32>,
-    /// For each word, the states it leads to: `targets[first_target[w]..first_target[w + 1]]`.
-    first_target: Vec<u32>,
-    targets: Vec<u32>,
 }
 
 impl Grammar {
@@ -86,25 +83,11 @@ impl Grammar {
         automaton: Automaton,
     ) -> Self {
         let mut best = vec![f32::NEG_INFINITY; vocabulary.len()];
-        let mut pairs: Vec<(WordId, u32)> = Vec::with_capacity(automaton.arc_count() + 1);
-        // What may begin a phrase follows the start word.
-        pairs.push((0, 0));
         for arc in &automaton.arcs {
             let best = &mut best[arc.word as usize];
             *best = best.max(arc.probability);
-            pairs.push((arc.word, arc.to));
         }
-        pairs.sort_unstable();
-        pairs.dedup();
-        let mut first_target = vec![0u32; vocabulary.len() + 1];
-        for &(word, _) in &pairs {
-            first_target[word as usize + 1] += 1;
-        }
-        for word in 0..vocabulary.len() {
-            first_target[word + 1] += first_target[word];
-        }
-        let targets = pairs.into_iter().map(|(_, to)| to).collect();
-        Grammar { vocabulary, counts, language, automaton, best, first_target, targets }
+        Grammar { vocabulary, counts, language, automaton, best }
     }
 
     /// The words of the document, each with how often it stands there; in order of appearance. Words of rules that the root
@@ -173,29 +156,20 @@ impl LanguageModel for Grammar {
     }
 }
 
-/// Upper bounds, for looking ahead: the best probability of a word anywhere, and behind another word.
+/// Histories are states here, not words: `v` is the number of a state, exactly what the phrase so far leaves. The unigram of a
+/// word is its best probability at any state, an upper bound.
 impl Bigrams for Grammar {
     fn unigram(&self, word: WordId) -> f32 {
         self.best.get(word as usize).copied().unwrap_or(f32::NEG_INFINITY)
     }
 
     /// Nothing follows but what [`bigrams_after`](Self::bigrams_after) tells.
-    fn backoff(&self, _: WordId) -> f32 {
+    fn backoff(&self, _: u32) -> f32 {
         crate::custom::NEVER
     }
 
-    fn bigrams_after(&self, v: WordId, visit: &mut dyn FnMut(WordId, f32)) {
-        let v = v as usize;
-        if v >= self.vocabulary.len() {
-            return;
-        }
-        let mut found: Vec<(WordId, f32)> = Vec::new();
-        for &state in &self.targets[self.first_target[v] as usize..self.first_target[v + 1] as usize] {
-            found.extend(self.automaton.arcs(state).iter().map(|arc| (arc.word, arc.probability)));
-        }
-        found.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
-        found.dedup_by_key(|(word, _)| *word);
-        for (word, probability) in found {
+    fn bigrams_after(&self, v: u32, visit: &mut dyn FnMut(WordId, f32)) {
+        for (word, probability, _) in self.followers(LmState(u64::from(v))) {
             visit(word, probability);
         }
     }

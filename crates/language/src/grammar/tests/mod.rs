@@ -132,10 +132,12 @@ fn weights_are_probabilities() {
         assert!((sum - 1.0).abs() < 0.01, "{sum}");
     }
     let id = grammar.vocabulary().id("a").unwrap();
+    let (after, _) = grammar.step(grammar.start(), id);
     let mut pairs = Vec::new();
-    grammar.bigrams_after(id, &mut |word, ln| pairs.push((word, ln.exp())));
+    grammar.bigrams_after(after.0 as u32, &mut |word, ln| pairs.push((word, ln.exp())));
     assert!(pairs.len() == 1 && pairs[0].0 == id && (pairs[0].1 - 2.0 / 3.0).abs() < 0.01, "{pairs:?}");
     grammar.bigrams_after(0, &mut |word, ln| assert_eq!((word, ln), (id, 0.0)));
+    grammar.bigrams_after(u32::MAX, &mut |_, _| panic!("nothing follows the impossible"));
     assert_eq!((grammar.unigram(id), grammar.unigram(99)), (0.0, f32::NEG_INFINITY));
 }
 
