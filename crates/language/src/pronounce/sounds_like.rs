@@ -98,7 +98,8 @@ pub enum SoundsLikeError {
 pub enum SoundsLike {
     /// English of previous-generation models, US and Australian: letters one by one as `N. C. A. A.`, hyphens allowed.
     English,
-    /// British English of previous-generation models: letters one by one as `N C A A`, neither periods nor dashes.
+    /// British English of previous-generation models, and all English of later ones: letters one by one as `N C A A`, neither
+    /// periods nor dashes.
     BritishEnglish,
 }
 
