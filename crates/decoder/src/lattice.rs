@@ -275,8 +275,12 @@ fn backward(search: &Search, groups: &mut [Group], last: u32, beam: f32) -> Vec<
         group.backward = weight * search.graph().lm.end(group.best.state);
         best = best.max(group.best.score + group.backward);
     }
-    let threshold = best - beam;
     let mut steps = Vec::new();
+    // No phrase of a grammar ends here.
+    if best == f32::NEG_INFINITY {
+        return steps;
+    }
+    let threshold = best - beam;
     for to in (1..groups.len()).rev() {
         let (before, group) = groups.split_at_mut(to);
         let group = &group[0];

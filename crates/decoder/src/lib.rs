@@ -30,6 +30,7 @@ pub mod n_best;
 pub mod network;
 mod node_best;
 pub mod phone_look_ahead;
+pub mod phone_loop;
 #[cfg(test)]
 mod random_lattice;
 pub mod result;

@@ -49,14 +49,15 @@ impl PhoneLookAhead {
         self.frames.clear();
     }
 
-    /// Takes the senone scores of the next frame; their best is zero.
-    pub fn push(&mut self, scores: &[f32]) {
+    /// Takes the senone scores of the next frame; their best is zero. Returns the best score of each phone.
+    pub fn push(&mut self, scores: &[f32]) -> [f32; MAX_PHONES] {
         let mut best = [f32::NEG_INFINITY; MAX_PHONES];
         for (phone, best) in best.iter_mut().enumerate().take(self.offsets.len() - 1) {
             let senones = &self.senones[self.offsets[phone] as usize..self.offsets[phone + 1] as usize];
             *best = senones.iter().map(|&senone| scores[senone as usize]).fold(f32::NEG_INFINITY, f32::max);
         }
         self.frames.push_back(best);
+        best
     }
 
     /// Frames taken and not passed yet.

@@ -91,7 +91,7 @@ impl Customization {
 }
 
 /// The phones of a pronunciation, if the model has all of them.
-fn phone_ids(units: &Units, names: &[String]) -> Option<Vec<PhoneId>> {
+pub(crate) fn phone_ids(units: &Units, names: &[String]) -> Option<Vec<PhoneId>> {
     names.iter().map(|name| units.phone_id(name).filter(|&phone| !units.is_filler(phone))).collect()
 }
 

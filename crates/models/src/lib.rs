@@ -27,6 +27,7 @@ pub mod catalogue;
 pub mod check;
 pub mod customization;
 pub mod error;
+pub mod grammar;
 mod live;
 pub mod package;
 pub mod phrases;

@@ -103,11 +103,18 @@ pub struct Model {
     narrowband: SphinxModel,
     lm: Arc<NgramModel>,
     dictionary: Arc<Dictionary>,
+    /// The network of the base vocabulary.
+    network: Arc<Network>,
     tuning: Tuning,
     idle: Idle,
 }
 
 impl Model {
+    /// The network of the base vocabulary.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
     /// The acoustic model of wideband speech.
     pub fn acoustic(&self) -> &SphinxModel {
         &self.acoustic
@@ -165,7 +172,7 @@ impl Recogniser {
         let bigrams = Arc::clone(&lm) as Arc<dyn Bigrams>;
         let graph = SearchGraph {
             look_ahead: Arc::new(LookAheadCache::new(Arc::clone(&network), &lexicon, bigrams, LOOK_AHEAD_BYTES)),
-            network,
+            network: Arc::clone(&network),
             overlay: None,
             lexicon,
             lm: Arc::clone(&lm) as Arc<dyn LanguageModel>,
@@ -175,7 +182,7 @@ impl Recogniser {
         };
         let narrowband = acoustic.narrowband(&map).map_err(|problem| failed(problem.into()))?;
         let (dictionary, idle) = (Arc::new(dictionary), Idle::default());
-        let model = Model { acoustic, narrowband, lm, dictionary, tuning, idle };
+        let model = Model { acoustic, narrowband, lm, dictionary, network, tuning, idle };
         Ok(Recogniser { model: Arc::new(model), graph: Arc::new(graph), display: None })
     }
 
@@ -210,6 +217,11 @@ impl Recogniser {
     /// What a search runs on.
     pub fn graph(&self) -> &Arc<SearchGraph> {
         &self.graph
+    }
+
+    /// Whether only what a grammar generates is recognised.
+    pub fn has_grammar(&self) -> bool {
+        self.graph.histories == Histories::States
     }
 
     /// The language model.

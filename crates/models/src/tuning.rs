@@ -10,6 +10,12 @@ pub struct Tuning {
     pub search: SearchConfig,
     /// Beams and weights of the search for interim results.
     pub interim: SearchConfig,
+    /// Beams and weights of the search where a grammar says what can be recognised.
+    pub grammar: SearchConfig,
+    /// How well a phrase of a grammar must fit, see [`Tuning::fit`].
+    pub least_fit: f32,
+    /// Steepness of [`Tuning::fit`].
+    pub fit_slope: f32,
     /// Lattice beam, natural log at acoustic scale.
     pub lattice_beam: f32,
     /// Language model weight with which lattices are read; the search uses its own.
@@ -31,6 +37,9 @@ impl Default for Tuning {
         Tuning {
             search: SearchConfig::default(),
             interim: interim(),
+            grammar: grammar(),
+            least_fit: -4.6,
+            fit_slope: 1.5,
             lattice_beam: 60.0,
             lattice_lm_weight: 10.0,
             lattice_word_penalty: -11.0,
@@ -55,6 +64,12 @@ fn interim() -> SearchConfig {
     }
 }
 
+/// What a grammar allows is told apart by sound alone, so its probabilities count little; and no copy of a node may be dropped
+/// for another one, which may lead nowhere.
+fn grammar() -> SearchConfig {
+    SearchConfig { copy_beam: 110.0, lm_weight: 2.0, word_penalty: -20.0, ..Default::default() }
+}
+
 /// How often words with a posterior were right (`examples/tune`, `words=FILE`): 2373 words of 216 clips, two thirds of them by
 /// many speakers on their own devices. None of the clips that `make bench` reports on is among them.
 const CALIBRATION: &[(f32, f32)] = &[
@@ -74,6 +89,12 @@ const CALIBRATION: &[(f32, f32)] = &[
 ];
 
 impl Tuning {
+    /// Probability that what was said is what was recognised of it under a grammar, by its acoustic log-likelihood a frame
+    /// (natural log) over that of the best sequence of phones: the best phrase of a grammar fits badly what is not of it.
+    pub fn fit(&self, score: f32) -> f32 {
+        1.0 / (1.0 + (-self.fit_slope * (score - self.least_fit)).exp())
+    }
+
     /// The confidence of a word with a lattice posterior.
     pub fn confidence(&self, posterior: f32) -> f32 {
         let after = self.calibration.partition_point(|point| point.0 < posterior);

@@ -7,6 +7,7 @@ use dictum_decoder::consensus::{ConsensusSlot, consensus};
 use dictum_decoder::keywords::Spotter;
 use dictum_decoder::lattice::Lattice;
 use dictum_decoder::n_best::n_best;
+use dictum_decoder::phone_loop::PhoneLoop;
 use dictum_decoder::result::{Alternative, EndOfUtterance, KeywordHit, Slot, Utterance, Word};
 use dictum_decoder::search::Statistics;
 use dictum_language::WordId;
@@ -124,6 +125,9 @@ impl UtteranceDecoder {
         self.statistics += work.statistics();
         let tuning = self.recogniser.tuning();
         let mut lattice = Lattice::build(&work.search, tuning.lattice_beam);
+        if let Some(phone_loop) = &work.phone_loop {
+            return self.phrase(&segment, &lattice, phone_loop, ended_by);
+        }
         drop(work);
         let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
         lattice.reweight(searched_with, (tuning.lattice_lm_weight, tuning.lattice_word_penalty));
@@ -139,6 +143,51 @@ impl UtteranceDecoder {
         let slots = if self.options.confusion_network { self.slots(&segment, &slots) } else { Vec::new() };
         let keywords = self.keywords(&segment, &lattice);
         Some(Utterance { start, end, alternatives, slots, keywords, ended_by })
+    }
+
+    /// The likeliest phrase of a grammar. Each word is as sure as it is against other phrases and as well as it
+    /// fits.
+    fn phrase(
+        &self,
+        segment: &Segment,
+        lattice: &Lattice,
+        phone_loop: &PhoneLoop,
+        ended_by: EndOfUtterance,
+    ) -> Option<Utterance> {
+        let tuning = self.recogniser.tuning();
+        let path = lattice.best_path();
+        let posteriors = lattice.posteriors(tuning.posterior_scale);
+        let mut words = Vec::new();
+        for arc in path.iter().filter(|arc| arc.word.is_some()) {
+            let [from, to] = [arc.from, arc.to].map(|node| lattice.nodes[node as usize].frame);
+            let middle = (from + to) / 2;
+            let rivals = lattice.arcs.iter().zip(&posteriors).filter(|(other, _)| other.word == arc.word);
+            let here = |node: u32| lattice.nodes[node as usize].frame;
+            let posterior: f64 = rivals
+                .filter(|(other, _)| here(other.from) <= middle && middle < here(other.to))
+                .map(|(_, posterior)| posterior)
+                .sum();
+            let own = (arc.acoustic - phone_loop.score(from, to)) / (to - from).max(1) as f32;
+            words.push(Word {
+                text: self.word(arc.word?),
+                start: self.seconds(segment, f64::from(from)),
+                end: self.seconds(segment, f64::from(to)),
+                confidence: (posterior as f32).min(1.0) * tuning.fit(own),
+            });
+        }
+        let (first, last) = (words.first()?.start, words.last()?.end);
+        // A phrase of which one word was not said was not said.
+        let confidence = words.iter().map(|word| word.confidence).fold(1.0, f32::min);
+        let best = Alternative { confidence, words };
+        let alternatives = self.alternatives(segment, lattice, best);
+        let keywords = self.keywords(segment, lattice);
+        let slots = if self.options.confusion_network {
+            let best: Vec<WordId> = path.iter().filter_map(|arc| arc.word).collect();
+            self.slots(segment, &consensus(lattice, tuning.posterior_scale, &best))
+        } else {
+            Vec::new()
+        };
+        Some(Utterance { start: first, end: last, alternatives, slots, keywords, ended_by })
     }
 
     fn seconds(&self, segment: &Segment, frame: f64) -> f64 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dictum_acoustic::Scorer;
 use dictum_decoder::phone_look_ahead::PhoneLookAhead;
+use dictum_decoder::phone_loop::PhoneLoop;
 use dictum_decoder::search::{Search, Statistics};
 use parking_lot::Mutex;
 
@@ -17,6 +18,8 @@ pub enum Purpose {
     Final,
     /// Interim results, with narrow beams.
     Interim,
+    /// Either, where a grammar says what can be recognised: little is, so one set of beams does.
+    Grammar,
 }
 
 /// Work spaces that nobody uses at the moment, for all custom models of a package. There are as many as utterances are searched at the same time, which are
@@ -25,6 +28,7 @@ pub enum Purpose {
 pub struct Idle {
     finals: Mutex<Vec<WorkSpace>>,
     interims: Mutex<Vec<WorkSpace>>,
+    grammars: Mutex<Vec<WorkSpace>>,
 }
 
 impl Idle {
@@ -32,6 +36,7 @@ impl Idle {
         match purpose {
             Purpose::Final => &self.finals,
             Purpose::Interim => &self.interims,
+            Purpose::Grammar => &self.grammars,
         }
     }
 }
@@ -45,6 +50,7 @@ pub struct Lent {
 
 impl Lent {
     pub(crate) fn new(recogniser: &Arc<Recogniser>, band: Band, purpose: Purpose) -> Lent {
+        let purpose = if recogniser.has_grammar() { Purpose::Grammar } else { purpose };
         let idle = recogniser.idle().of(purpose).lock().pop();
         let mut work = idle.unwrap_or_else(|| WorkSpace::new(recogniser, purpose));
         work.reset(recogniser);
@@ -82,6 +88,8 @@ pub struct WorkSpace {
     /// The search, some frames behind what was pushed.
     pub search: Search,
     ahead: PhoneLookAhead,
+    /// What the frames could be at best, where a grammar says what they may be.
+    pub phone_loop: Option<PhoneLoop>,
     /// For wideband and for narrowband speech.
     scorers: [Scorer; 2],
     band: Band,
@@ -95,17 +103,23 @@ impl WorkSpace {
         let config = match purpose {
             Purpose::Final => recogniser.tuning().search.clone(),
             Purpose::Interim => recogniser.tuning().interim.clone(),
+            Purpose::Grammar => recogniser.tuning().grammar.clone(),
         };
-        let ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
+        // That of the base vocabulary has every senone that matters; the work space will serve other networks, too.
+        let ahead = PhoneLookAhead::new(recogniser.model().network(), config.phone_look_ahead);
         let search = Search::new(Arc::clone(recogniser.graph()), config);
         let before = search.statistics();
         let scorers = [Band::Broadband, Band::Narrowband].map(|band| recogniser.acoustic_for(band).scorer());
-        WorkSpace { search, ahead, scorers, band: Band::Broadband, scores: Vec::new(), before }
+        let phone_loop = (purpose == Purpose::Grammar).then(PhoneLoop::default);
+        WorkSpace { search, ahead, phone_loop, scorers, band: Band::Broadband, scores: Vec::new(), before }
     }
 
     fn reset(&mut self, recogniser: &Recogniser) {
         self.search.reset_on(recogniser.graph());
         self.ahead.reset();
+        if let Some(phone_loop) = &mut self.phone_loop {
+            phone_loop.reset();
+        }
         self.scores.clear();
         self.before = self.search.statistics();
     }
@@ -117,7 +131,7 @@ impl WorkSpace {
 
     /// Scores feature vectors and searches them, as far behind as the look-ahead needs, or all of them if they are the `last`.
     pub fn push(&mut self, features: &[[f32; 39]], last: bool) {
-        let WorkSpace { search, ahead, scorers: [broadband, narrowband], scores, .. } = self;
+        let WorkSpace { search, ahead, phone_loop, scorers: [broadband, narrowband], scores, .. } = self;
         let scorer = match self.band {
             Band::Broadband => broadband,
             Band::Narrowband => narrowband,
@@ -129,7 +143,10 @@ impl WorkSpace {
             // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
             let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             frame.iter_mut().for_each(|score| *score -= best);
-            ahead.push(frame);
+            let best = ahead.push(frame);
+            if let Some(phone_loop) = phone_loop {
+                phone_loop.push(&best, search.graph().network.phone_count());
+            }
         }
         let mut searched = 0;
         while ahead.pending() > if last { 0 } else { ahead.window() } {

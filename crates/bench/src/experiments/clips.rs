@@ -2,9 +2,11 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use dictum_audio::{ContentType, Decoder};
 use dictum_language::scoring::normalise;
+use dictum_models::recogniser::Band;
 
 use crate::Failure;
 
@@ -39,18 +41,24 @@ impl Clip {
         Ok(clips.collect())
     }
 
-    /// Its samples at 16 kHz.
-    pub fn samples(&self) -> Result<Vec<f32>, Failure> {
+    /// Its samples, and the band to hear them in: telephone recordings as such.
+    pub fn samples(&self) -> Result<(Vec<f32>, Band), Failure> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
         let bytes = std::fs::read(&self.path).map_err(|error| failed(&error))?;
+        let chosen = Arc::new(OnceLock::new());
+        let choose = {
+            let chosen = Arc::clone(&chosen);
+            let band = |rate: u32| if rate < 16_000 { Band::Narrowband } else { Band::Broadband };
+            move |rate| chosen.get_or_init(|| band(rate)).sample_rate()
+        };
         let mut samples = Vec::new();
         let mut take = |piece: &[f32]| {
             samples.extend_from_slice(piece);
             ControlFlow::Continue(())
         };
-        let mut decoder = Decoder::new(&ContentType::Auto, 16_000).allow_upsampling(true);
+        let mut decoder = Decoder::adaptive(&ContentType::Auto, choose).allow_upsampling(true);
         decoder.push_to(&bytes, &mut take).map_err(|error| failed(&error))?;
         decoder.finish_to(&mut take).map_err(|error| failed(&error))?;
-        Ok(samples)
+        Ok((samples, chosen.get().copied().unwrap_or(Band::Broadband)))
     }
 }

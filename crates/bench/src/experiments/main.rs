@@ -1,12 +1,13 @@
 //! `dictum-experiments`: what teaching does to recognition, on real speech.
 
 mod clips;
+mod grammars;
 mod rare_words;
 mod teacher;
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use dictum_models::tuning::Tuning;
 
 use crate::clips::Clip;
@@ -15,47 +16,74 @@ use crate::teacher::Teacher;
 /// Errors end the program with a sentence.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measures what custom words and texts do to recognition.
+/// Measures what custom words, texts and grammars do to recognition.
 #[derive(Parser)]
 struct Arguments {
+    #[command(subcommand)]
+    experiment: Experiment,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Common {
     /// Recordings of speech: tab-separated, with a header and the columns `path` and `transcript`.
+    #[arg(long, global = true, default_value = "../shared/audio/en/manifest.tsv")]
     manifest: PathBuf,
     /// Only every so many-th clip.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, global = true, default_value_t = 1)]
     every: usize,
-    /// Customization weight.
-    #[arg(long, default_value_t = 0.3)]
-    weight: f32,
-    /// Words beside those that occur.
-    #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
-    distractors: Vec<usize>,
-    #[arg(long)]
-    word_probability: Option<f32>,
-    #[arg(long)]
-    word_mass: Option<f32>,
+    /// Sets a number of the tuning, for example `least_fit=-6`; may be repeated.
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Experiment {
+    /// Words that the base model does not know or hardly, taught one recording at a time.
+    RareWords {
+        /// Customization weight.
+        #[arg(long, default_value_t = 0.3)]
+        weight: f32,
+        /// Words beside those that occur.
+        #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
+        distractors: Vec<usize>,
+    },
+    /// Speech that a grammar generates, and speech that it does not.
+    Grammars,
 }
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
-    let mut tuning = Tuning::default();
-    tuning.mixture.word_probability = arguments.word_probability.unwrap_or(tuning.mixture.word_probability);
-    tuning.mixture.word_mass = arguments.word_mass.unwrap_or(tuning.mixture.word_mass);
-    let teacher = Teacher::new(tuning)?;
-    let clips: Vec<Clip> = Clip::all(&arguments.manifest)?.into_iter().step_by(arguments.every).collect();
-    let found = rare_words::run(&teacher, &clips, &arguments.distractors, arguments.weight)?;
-    for ((kind, distractors), [base, taught]) in &found {
-        let fewer = |before: usize, after: usize| 100.0 * (1.0 - after as f64 / before.max(1) as f64);
-        println!(
-            "{kind:14} {distractors:6} rare {}/{} -> {} ({:.1} % fewer)  other {}/{} -> {} ({:+.1} %)",
-            base.rare,
-            base.all_rare,
-            taught.rare,
-            fewer(base.rare, taught.rare),
-            base.other,
-            base.all_other,
-            taught.other,
-            -fewer(base.other, taught.other)
-        );
+    let common = &arguments.common;
+    let teacher = Teacher::new(tuning(&common.set)?)?;
+    let clips = Clip::all(&common.manifest)?;
+    let some = |clips: Vec<Clip>| clips.into_iter().step_by(common.every).collect::<Vec<_>>();
+    match arguments.experiment {
+        Experiment::RareWords { weight, distractors } => {
+            print!("{}", rare_words::run(&teacher, &some(clips), &distractors, weight)?);
+        }
+        Experiment::Grammars => print!("{}", grammars::run(&teacher, &clips, common.every)?),
     }
     Ok(())
+}
+
+/// The usual beams and weights, with what was set.
+fn tuning(set: &[String]) -> Result<Tuning, Failure> {
+    let mut tuning = Tuning::default();
+    for setting in set {
+        let (key, value) = setting.split_once('=').ok_or("--set wants KEY=VALUE")?;
+        let number: f32 = value.parse().map_err(|_| format!("{key}={value} is not a number"))?;
+        match key {
+            "word_probability" => tuning.mixture.word_probability = number,
+            "word_mass" => tuning.mixture.word_mass = number,
+            "least_fit" => tuning.least_fit = number,
+            "fit_slope" => tuning.fit_slope = number,
+            "grammar_lm_weight" => tuning.grammar.lm_weight = number,
+            "grammar_word_penalty" => tuning.grammar.word_penalty = number,
+            "grammar_beam" => tuning.grammar.beam = number,
+            _ => return Err(format!("--set {key}: there is no such number").into()),
+        }
+    }
+    Ok(tuning)
 }

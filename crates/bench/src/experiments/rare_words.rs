@@ -75,12 +75,7 @@ fn rare_words<'a>(teacher: &Teacher, clip: &'a Clip) -> Vec<&'a str> {
 }
 
 /// Runs the experiment: for each number of distractors, errors of the base model and of the custom ones by kind of source.
-pub fn run(
-    teacher: &Teacher,
-    clips: &[Clip],
-    distractors: &[usize],
-    weight: f32,
-) -> Result<BTreeMap<(String, usize), [Errors; 2]>, Failure> {
+pub fn run(teacher: &Teacher, clips: &[Clip], distractors: &[usize], weight: f32) -> Result<String, Failure> {
     let spoken: HashSet<&str> = clips.iter().flat_map(|clip| clip.reference.iter().map(String::as_str)).collect();
     let pool: Vec<&str> = teacher
         .dictionary()
@@ -107,21 +102,35 @@ pub fn run(
             let custom: Customization = teacher.teach(&words)?;
             let recogniser = teacher.base.customized(&custom, weight)?;
             let taught = hear(&recogniser, &samples);
-            if std::env::var_os("SHOW").is_some() {
-                println!(
-                    "{count} {rare:?}\n ref {}\n bas {}\n cus {}",
-                    clip.reference.join(" "),
-                    base.join(" "),
-                    taught.join(" ")
-                );
-            }
             let errors = [&base, &taught].map(|words| Errors::count(&clip.reference, words, &is_rare));
             let group = found.entry((kind(&clip.set).to_owned(), count)).or_default();
             group[0].add(errors[0]);
             group[1].add(errors[1]);
         }
     }
-    Ok(found)
+    Ok(table(&found))
+}
+
+/// A table as the documents have it.
+fn table(found: &BTreeMap<(String, usize), [Errors; 2]>) -> String {
+    let fewer = |before: usize, after: usize| 100.0 * (1.0 - after as f64 / before.max(1) as f64);
+    let mut text = "| recordings | other words taught | rare words missed | fewer | errors on other words | change |\n\
+                    |---|---|---|---|---|---|\n"
+        .to_owned();
+    for ((kind, distractors), [base, taught]) in found {
+        text += &format!(
+            "| {kind} | {distractors} | {} → {} of {} | {:.0} % | {} → {} of {} | {:+.1} % |\n",
+            base.rare,
+            taught.rare,
+            base.all_rare,
+            fewer(base.rare, taught.rare),
+            base.other,
+            taught.other,
+            base.all_other,
+            -fewer(base.other, taught.other)
+        );
+    }
+    text
 }
 
 /// Read aloud in a quiet room, or by many people on their own devices.

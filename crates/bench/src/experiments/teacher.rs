@@ -38,16 +38,20 @@ impl Teacher {
         dictum_language::LanguageModel::vocabulary(&**lm).id(word).map(|id| lm.unigram(id))
     }
 
+    /// How a word is said: names of phones.
+    pub fn pronounce(&self, word: &str) -> Vec<Vec<String>> {
+        let said = self.pronouncer.pronounce(word);
+        let names = |said| self.pronouncer.names(said).into_iter().map(str::to_owned).collect();
+        said.iter().map(names).collect()
+    }
+
     /// A custom model of words alone.
     pub fn teach(&self, words: &[&str]) -> Result<Customization, Failure> {
         let lm = self.base.model().language_model();
         let mut training = Training::new(lm);
         let mut taught = Vec::with_capacity(words.len());
         for word in words {
-            let said = self.pronouncer.pronounce(word);
-            let names = |said| self.pronouncer.names(said).into_iter().map(str::to_owned).collect();
-            let pronunciations = said.iter().map(names).collect();
-            let entry = CustomWord { word: (*word).to_owned(), display_as: None, pronunciations };
+            let entry = CustomWord { word: (*word).to_owned(), display_as: None, pronunciations: self.pronounce(word) };
             training.user_word_with(word, entry.share());
             taught.push(entry);
         }
@@ -59,16 +63,22 @@ impl Teacher {
 }
 
 /// The words of a recording, as scoring compares them.
-pub fn hear(recogniser: &Arc<Recogniser>, samples: &[f32]) -> Vec<String> {
-    let mut session = recogniser.session(Band::Broadband, Options::default());
+pub fn hear(recogniser: &Arc<Recogniser>, samples: &(Vec<f32>, Band)) -> Vec<String> {
+    hear_with_confidence(recogniser, samples).0
+}
+
+/// The same, and the least confidence of its utterances.
+pub fn hear_with_confidence(recogniser: &Arc<Recogniser>, (samples, band): &(Vec<f32>, Band)) -> (Vec<String>, f32) {
+    let mut session = recogniser.session(*band, Options::default());
     let mut events = session.push(samples);
     events.extend(session.finish());
-    let mut text = String::new();
+    let (mut text, mut least) = (String::new(), 1.0_f32);
     for event in &events {
         if let Event::Utterance(utterance) = event {
             text += &utterance.alternatives[0].text();
             text.push(' ');
+            least = least.min(utterance.alternatives[0].confidence);
         }
     }
-    normalise(&text)
+    (normalise(&text), least)
 }

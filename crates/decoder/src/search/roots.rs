@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dictum_acoustic::PhoneId;
 
 use super::{Record, Search, TRIGRAM_SLACK, Token};
-use crate::graph::{SearchGraph, TreeCopy};
+use crate::graph::{Histories, SearchGraph, TreeCopy};
 use crate::instances::DEAD;
 use crate::network::{MAX_PHONES, Network, OVERLAY, ROOT};
 
@@ -28,7 +28,8 @@ impl Search {
         self.enter_fillers(index, &record);
         let copy = self.copies[record.copy as usize].clone();
         let best = self.config.lm_weight * (copy.best_root(&self.graph) + TRIGRAM_SLACK);
-        if record.score + best <= self.threshold {
+        // After some states of a grammar nothing but a word of one phone is possible, which no root leads to.
+        if record.score + best <= self.threshold && self.graph.histories == Histories::LastWord {
             return;
         }
         let graph = &Arc::clone(&self.graph);
