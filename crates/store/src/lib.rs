@@ -1,4 +1,4 @@
-//! What Dictum keeps. Rows: service instances, their API keys, the secrets of the server itself, work to be done. [`Blobs`]: bytes
+//! What Dictum keeps. Rows: service instances, their API keys, callback URLs and jobs, the secrets of the server itself, work to be done. [`Blobs`]: bytes
 //! too many for a row.
 //!
 //! A [`Store`] is a database and a place for blobs behind typed, asynchronous methods; no SQL leaves this crate. Embedded, the
@@ -30,13 +30,14 @@
 mod accounts;
 mod address;
 mod backend;
-#[allow(dead_code, reason = "what has blobs and tickets comes next")]
 mod blobs;
+mod callbacks;
 mod error;
 mod migrations;
-#[allow(dead_code, reason = "what has blobs and tickets comes next")]
 mod queue;
+mod recognitions;
 mod secrets;
+mod user_data;
 mod values;
 
 use std::path::Path;
@@ -48,8 +49,11 @@ pub use address::{BLOBS_DIRECTORY, StoreConfig, without_password};
 use address::{BlobAddress, DatabaseAddress};
 use backend::Backend;
 pub use blobs::{Blob, BlobWriter, Blobs, Swept};
+pub use callbacks::{Callback, NewCallback, Registration};
 pub use error::StoreError;
 pub use queue::{Cancel, NewTicket, Queue, QueueCount, Retry, Ticket};
+pub use recognitions::{Deletion, Event, NewRecognition, Notification, Recognition, RecognitionWork, Status, Wanted};
+pub use user_data::Removed;
 
 /// Name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "dictum.db";
@@ -90,6 +94,12 @@ impl Store {
     /// The blobs.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Waits for queries under way and closes all connections; of SQLite's files only the database itself is left.

@@ -7,8 +7,11 @@ use crate::StoreError;
 use crate::backend::{Backend, begin_write};
 
 /// All migrations in order: description and statements, numbered from 1.
-const MIGRATIONS: [(&str, &str); 2] =
-    [("accounts", include_str!("migrations/0001_accounts.sql")), ("queue", include_str!("migrations/0002_queue.sql"))];
+const MIGRATIONS: [(&str, &str); 3] = [
+    ("accounts", include_str!("migrations/0001_accounts.sql")),
+    ("queue", include_str!("migrations/0002_queue.sql")),
+    ("recognitions", include_str!("migrations/0003_recognitions.sql")),
+];
 
 /// Brings the tables up to date. Processes that start together wait for each other: whoever comes second finds it done.
 ///

@@ -235,6 +235,18 @@ impl Store {
         Ok(if updated.rows_affected() == 1 { Retry::Later } else { Retry::Lost })
     }
 
+    /// Gives a ticket back that was begun but not tried to the end, because the process ends: it can be claimed again at once, and
+    /// the attempt does not count.
+    pub async fn give_back(&self, ticket: &Ticket) -> Result<(), StoreError> {
+        let sql = format!(
+            "UPDATE tickets SET ready_at = {}, lease = NULL, worker = NULL, attempts = attempts - 1 \
+             WHERE id = $1 AND lease = $2",
+            self.backend.now()
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(&ticket.id).bind(&ticket.lease).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// How much there is to do, for all queues in the order of [`Queue::ALL`].
     pub async fn queue_counts(&self) -> Result<Vec<QueueCount>, StoreError> {
         let sql = format!(
