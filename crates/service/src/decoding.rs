@@ -25,6 +25,8 @@ const BITE: usize = 1024;
 /// How long somebody who watches words appear does not notice waiting, and how long somebody who sent a recording.
 const LIVE_PATIENCE: Duration = Duration::from_millis(100);
 const UPLOAD_PATIENCE: Duration = Duration::from_millis(500);
+/// How long work that nobody waits for gives way to others before it has a turn between them all the same.
+const BACKGROUND_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The recogniser as a session uses it.
 pub(crate) trait Recognition: Send {
@@ -125,6 +127,8 @@ pub(crate) struct Decoding {
     events: Vec<Event>,
     /// Whether utterances are searched while they last.
     live: bool,
+    /// Whether nobody waits for it.
+    background: bool,
     received: u64,
     /// The first bytes, until there are enough of them to be a recording.
     held: Vec<u8>,
@@ -143,11 +147,12 @@ pub(crate) struct Decoding {
 impl Decoding {
     /// A session of the request's model.
     pub(crate) fn new(request: SessionRequest) -> Decoding {
-        let SessionRequest { model, recogniser, content_type, options, inactivity_timeout, audio_metrics } = request;
+        let SessionRequest { model, recogniser, content_type, options, inactivity_timeout, audio_metrics, background } =
+            request;
         let live = options.interim_results;
         let begin: Begin = Box::new(move |band| Box::new(Recogniser::session(&recogniser, band, options)));
         let decoding = Self::with(model, &content_type, begin, inactivity_timeout, audio_metrics);
-        Decoding { live, ..decoding }
+        Decoding { live, background, ..decoding }
     }
 
     pub(crate) fn with(
@@ -179,6 +184,7 @@ impl Decoding {
             ended: false,
             events: Vec::new(),
             live: false,
+            background: false,
             received: 0,
             held: Vec::new(),
             samples_heard: 0,
@@ -200,6 +206,7 @@ impl Decoding {
     /// For how long the next turn may be put off.
     pub(crate) fn patience(&self) -> Duration {
         match &self.recognition {
+            _ if self.background => BACKGROUND_PATIENCE,
             _ if !self.live => UPLOAD_PATIENCE,
             Some(recognition) if recognition.is_concluding() => Duration::ZERO,
             _ => LIVE_PATIENCE,

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Says that the service is to end, and knows what is still under way.
+/// Says that the service is to end, and knows what is still under way. Clones are about the same end.
 ///
 /// Whoever does something that the end should wait for holds a [`Work`] meanwhile: the wire holds one for each request it
 /// answers, and one for each WebSocket that is open. What lasts longer than one answer listens to [`Drain::begun`]: a
@@ -20,7 +20,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// }
 /// # }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Drain {
     begun: CancellationToken,
     work: TaskTracker,

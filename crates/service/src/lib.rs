@@ -36,7 +36,7 @@
 //! # }
 //! ```
 //!
-//! Who may do so is decided by [`accounts`].
+//! Who may do so is decided by [`accounts`]. What need not be answered at once is kept by [`recognitions`] and done by [`jobs`].
 //!
 //! Sessions take turns of some twenty milliseconds on the pool, those first who watch words appear, so a long upload does not
 //! hold up the people who speak live. Both directions are bounded: an input that is full makes [`push`](session::AudioInput::push)
@@ -49,8 +49,10 @@ mod config;
 mod decoding;
 mod drain;
 mod error;
+pub mod jobs;
 pub mod metrics;
 mod pool;
+pub mod recognitions;
 pub mod session;
 mod telemetry;
 #[cfg(test)]
@@ -79,6 +81,8 @@ pub struct Service {
     config: ServiceConfig,
     pool: Pool,
     permits: Arc<Semaphore>,
+    /// Of those who work behind clients' backs: as many as there are workers, so never all taken.
+    background: Arc<Semaphore>,
     ready: AtomicBool,
     drain: Drain,
     telemetry: Arc<Telemetry>,
@@ -92,6 +96,7 @@ impl Service {
             registry: Arc::new(registry),
             pool: Pool::new(config.decode_threads, Arc::clone(&telemetry)),
             permits: Arc::new(Semaphore::new(config.max_sessions)),
+            background: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             ready: AtomicBool::new(false),
             drain: Drain::default(),
             telemetry,
@@ -145,17 +150,24 @@ impl Service {
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => {
                 self.telemetry.admitted();
-                Ok(Admission {
-                    pool: self.pool.handle(),
-                    buffered_bytes: self.config.buffered_bytes,
-                    permit: Arc::new(permit),
-                })
+                Ok(self.admission(permit))
             }
             Err(_) => {
                 self.telemetry.refused();
                 Err(Busy { max_sessions: self.config.max_sessions, retry_after: self.config.retry_after })
             }
         }
+    }
+
+    /// The right to recognise for somebody who does not wait. It takes no permit from those who do: how many work at the same
+    /// time is for the [workers](jobs::Workers) to decide, and a session that says so
+    /// ([`SessionRequest::background`](session::SessionRequest::background)) has its turns when nobody else wants them.
+    pub async fn admit_background(&self) -> Option<Admission> {
+        Arc::clone(&self.background).acquire_owned().await.ok().map(|permit| self.admission(permit))
+    }
+
+    fn admission(&self, permit: OwnedSemaphorePermit) -> Admission {
+        Admission { pool: self.pool.handle(), buffered_bytes: self.config.buffered_bytes, permit: Arc::new(permit) }
     }
 
     /// Appends the figures of the service to `out`: the text format of OpenMetrics, without its end mark.

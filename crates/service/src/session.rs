@@ -40,12 +40,22 @@ pub struct SessionRequest {
     pub inactivity_timeout: Option<f64>,
     /// Whether to measure the signal.
     pub audio_metrics: bool,
+    /// Whether nobody waits for it, so that it can give way to all others for some seconds at a time.
+    pub background: bool,
 }
 
 impl SessionRequest {
-    /// A request without inactivity timeout or audio metrics.
+    /// A request without inactivity timeout or audio metrics, of somebody who waits.
     pub fn new(model: ModelEntry, recogniser: Arc<Recogniser>, content_type: ContentType, options: Options) -> Self {
-        SessionRequest { model, recogniser, content_type, options, inactivity_timeout: None, audio_metrics: false }
+        SessionRequest {
+            model,
+            recogniser,
+            content_type,
+            options,
+            inactivity_timeout: None,
+            audio_metrics: false,
+            background: false,
+        }
     }
 }
 
