@@ -66,6 +66,8 @@ impl ConfigArgs {
 pub enum Command {
     /// Start the server.
     Serve(ServeArgs),
+    /// Work on what servers with the same store have to do, without being one.
+    Worker,
     /// Write down what is said in audio files.
     Transcribe(TranscribeArgs),
     /// Make, list and revoke the API keys of the server's clients.

@@ -18,6 +18,7 @@ mod serve;
 mod telephone;
 mod transcribe;
 mod usage;
+mod work;
 
 use std::process::ExitCode;
 
@@ -67,6 +68,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let registry = || Registry::open(&settings.registry());
     match &cli.command {
         Command::Serve(_) => serve::run(&settings, registry()?),
+        Command::Worker => work::run(&settings, registry()?),
         Command::Transcribe(args) => transcribe::run(args, &registry()?),
         Command::Keys(command) => keys_command::run(command, &settings),
         Command::Models(command) => models_command::run(command, &registry()?),

@@ -7,9 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dictum_callbacks::Client;
 use dictum_models::Registry;
 use dictum_server::{Tls, TlsFiles};
 use dictum_service::Service;
+use dictum_service::accounts::Accounts;
+use dictum_service::jobs::Workers;
+use dictum_service::recognitions::Recognitions;
 use dictum_watson::Interface;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -22,6 +26,7 @@ use crate::accounts;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::print;
+use crate::work;
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(settings: &Settings, registry: Registry) -> Result<(), Failure> {
@@ -43,11 +48,11 @@ fn allow_many_connections() {
     }
 }
 
-fn start_log(settings: &Settings) {
+pub fn start_log(settings: &Settings) {
     // Only the crates of this program follow the setting; libraries speak when something is wrong.
     let filter = EnvFilter::new(format!(
         "warn,dictum={level},dictum_server={level},dictum_service={level},dictum_watson={level},dictum_models={level},\
-         dictum_store={level}",
+         dictum_store={level},dictum_callbacks={level},audit=info",
         level = settings.log_level
     ));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -72,9 +77,15 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
 
     tracing::info!(store = ?settings.store(), "keeping rows and blobs");
     let service = Service::new(registry, settings.service());
-    let accounts = accounts::open(settings).await?;
+    let store = accounts::store(settings).await?;
+    let accounts = Accounts::open(store.clone(), settings.accounts()).await?;
     let access = accounts::access(settings, &accounts, address).await?;
-    let interface = Interface::new(Arc::clone(&service), access, settings.watson());
+    let client = Client::new(settings.callbacks())?;
+    let recognitions = Recognitions::new(store.clone(), client.clone());
+    let interface = Interface::new(Arc::clone(&service), access, recognitions, settings.watson());
+    // Work changes what is kept, too.
+    let works = settings.jobs_in_server && !settings.server_read_only;
+    let workers = works.then(|| work::start(settings, &service, &store, client));
     let scheme = if tls.is_some() { "https" } else { "http" };
     print(&format!("listening on {scheme}://{address}\n"))?;
     tracing::info!(%address, scheme, "listening");
@@ -100,7 +111,7 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
         Err(problem) = loading => return Err(problem.into()),
     }
     tokio::select! {
-        () = finish(settings, &service, stop, server) => {}
+        () = finish(settings, &service, stop, server, workers) => {}
         signal = signals.end() => tracing::warn!(signal, under_way = service.drain().under_way(), "ending at once"),
     }
     Ok(())
@@ -118,7 +129,13 @@ async fn bind(wanted: &str, flag: &str) -> Result<(TcpListener, SocketAddr), Fai
 }
 
 /// Lets what is under way finish, within the time that is set for it.
-async fn finish(settings: &Settings, service: &Service, stop: CancellationToken, server: JoinHandle<()>) {
+async fn finish(
+    settings: &Settings,
+    service: &Service,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+    workers: Option<Workers>,
+) {
     /// The last bytes of an answer get this long at least.
     const MOMENT: Duration = Duration::from_secs(1);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(settings.server_drain_seconds as u64);
@@ -130,6 +147,9 @@ async fn finish(settings: &Settings, service: &Service, stop: CancellationToken,
             under_way = service.drain().under_way(),
             "giving up what is still under way"
         );
+    }
+    if let Some(workers) = workers {
+        work::end(&workers).await;
     }
     stop.cancel();
     let _ = tokio::time::timeout_at(deadline.max(tokio::time::Instant::now() + MOMENT), server).await;
@@ -174,18 +194,19 @@ async fn follow_certificate(tls: Option<Tls>, mut hang_up: Signal) {
 }
 
 /// The signals that the program heeds.
-struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Signals> {
+    /// From here on they do not end the program by themselves.
+    pub fn new() -> std::io::Result<Signals> {
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// The name of the next signal that asks the program to end.
-    async fn end(&mut self) -> &'static str {
+    pub async fn end(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -11,6 +11,10 @@ pub struct WatsonConfig {
     pub base_paths: Vec<String>,
     /// Most bytes of audio of a request (REC-L2).
     pub max_audio_bytes: u64,
+    /// Most bytes of audio of an asynchronous job (REC-L3).
+    pub max_job_bytes: u64,
+    /// Whether nothing that is kept may be changed (BAK-2): recognition and questions are answered, the rest is refused.
+    pub read_only: bool,
     /// How often an answer that takes long gets a space, so that clients do not give up on it.
     pub keep_alive: Duration,
     /// Who may see `GET /metrics` among the other routes.
@@ -60,6 +64,8 @@ impl Default for WatsonConfig {
             public_url: None,
             base_paths: Vec::new(),
             max_audio_bytes: 100 * 1024 * 1024,
+            max_job_bytes: 1024 * 1024 * 1024,
+            read_only: false,
             keep_alive: Duration::from_secs(20),
             metrics: MetricsFor::Loopback,
             websocket: WebSocketConfig::default(),

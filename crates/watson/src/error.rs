@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use dictum_audio::{AudioError, ContentTypeError};
 use dictum_models::{ModelsError, NameError};
 use dictum_service::accounts::AccessError;
+use dictum_service::recognitions::{ReceiveError, RegistrationError};
 use dictum_service::{Busy, SessionError, UploadError};
+use dictum_store::StoreError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -56,6 +58,13 @@ impl ApiError {
     /// 413: more audio than a request may have (REC-L2).
     pub fn too_large(limit: u64) -> ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Payload exceeds the {limit} bytes limit."))
+    }
+
+    /// 503: nothing may be changed at the moment (BAK-2).
+    pub fn read_only() -> ApiError {
+        let message = "Service Unavailable: the server is in read-only mode; recognition and questions are answered, but \
+                       nothing that is kept can be changed at the moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
     /// 503: the server is about to end.
@@ -143,6 +152,48 @@ impl From<AccessError> for ApiError {
                         "Service Unavailable: credentials cannot be checked at the moment; try again",
                     )
                 }
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        // What is in it is the operator's business: hosts, files, what the database said.
+        if error.is_temporary() {
+            tracing::warn!(%error, "the store is not available");
+            let message = "Service Unavailable: what the server keeps cannot be reached at the moment; try again";
+            return ApiError {
+                retry_after: Some(STORE_RETRY),
+                ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            };
+        }
+        tracing::error!(%error, "the store failed");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "What the server keeps is damaged. The server's log says how.")
+    }
+}
+
+impl<E> From<ReceiveError<E>> for ApiError
+where
+    E: Into<ApiError> + std::fmt::Display,
+{
+    fn from(error: ReceiveError<E>) -> ApiError {
+        match error {
+            ReceiveError::Upload(error) => error.into(),
+            ReceiveError::TooShort(_) => ApiError::bad_request(error.to_string()),
+            ReceiveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl ApiError {
+    /// Why a callback URL was not registered (ASY-R5, ASY-R7).
+    pub(crate) fn unregistrable(url: &str, error: RegistrationError) -> ApiError {
+        match error {
+            RegistrationError::Store(error) => error.into(),
+            RegistrationError::TooMany => ApiError::bad_request(error.to_string()),
+            RegistrationError::Refused(_) | RegistrationError::Challenge(_) => {
+                ApiError::bad_request(format!("unable to register callback url '{url}', {error}"))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How the server is: for supervisors and for Prometheus.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Extension, State};
@@ -14,6 +15,9 @@ use crate::config::MetricsFor;
 use crate::error::ApiError;
 use crate::telemetry::OPEN_METRICS;
 
+/// How long a database may take to answer the question whether it does.
+const LONGEST_CHECK: Duration = Duration::from_secs(3);
+
 /// Whether the process answers.
 pub(crate) async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
@@ -22,7 +26,18 @@ pub(crate) async fn live() -> Json<Value> {
 /// Whether requests are taken.
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     match app.service.is_ready() {
-        true => Ok(Json(json!({ "status": "ready" }))),
+        true => {
+            // Jobs and credentials need what is kept; a server that cannot reach it is better passed over.
+            let checked = tokio::time::timeout(LONGEST_CHECK, app.recognitions.check()).await;
+            match checked {
+                Ok(checked) => checked?,
+                Err(_) => {
+                    let message = "the database does not answer";
+                    return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message));
+                }
+            }
+            Ok(Json(json!({ "status": "ready" })))
+        }
         false if app.service.drain().is_draining() => Err(ApiError::ending(app.service.config().retry_after)),
         false => Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "models are being loaded")),
     }

@@ -194,6 +194,15 @@ pub(crate) async fn refuse_when_ending(State(app): State<App>, request: Request,
     ApiError::ending(app.service.config().retry_after).into_response()
 }
 
+/// Turns requests away that would change something while nothing may be changed.
+pub(crate) async fn refuse_modification(State(app): State<App>, request: Request, _: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    if !parts.headers.contains_key(EXPECT) {
+        discard(body.into_data_stream(), app.config.max_audio_bytes);
+    }
+    ApiError::read_only().into_response()
+}
+
 /// Reads the rest of a body that nobody wants, within bounds: a client that is still sending would not see the answer if the
 /// connection was closed on it.
 pub(crate) fn discard(mut body: BodyDataStream, max_bytes: u64) {

@@ -3,8 +3,10 @@
 //! [`router`] makes an [`axum::Router`] of a [`Service`]:
 //!
 //! ```no_run
+//! use dictum_callbacks::Client;
 //! use dictum_models::{Registry, RegistryConfig};
 //! use dictum_service::accounts::{Access, Accounts, AccountsConfig};
+//! use dictum_service::recognitions::Recognitions;
 //! use dictum_service::{Service, ServiceConfig};
 //! use dictum_store::Store;
 //! use dictum_watson::{WatsonConfig, router};
@@ -12,8 +14,9 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let service = Service::new(Registry::open(&RegistryConfig::default())?, ServiceConfig::default());
 //! let store = Store::open("/var/lib/dictum".as_ref()).await?;
+//! let recognitions = Recognitions::new(store.clone(), Client::new(Default::default())?);
 //! let access = Access::required(Accounts::open(store, AccountsConfig::default()).await?);
-//! let app = router(service.clone(), access, WatsonConfig::default());
+//! let app = router(service.clone(), access, recognitions, WatsonConfig::default());
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //! service.load().await?;
 //! // With the addresses of clients, whose failures to authenticate are counted by it.
@@ -27,6 +30,9 @@
 //! | `GET /v1/models`, `GET /v1/models/{model_id}` | the models that are installed |
 //! | `POST /v1/recognize` | a transcript of the audio in the body, see [`recognize`] |
 //! | `GET /v1/recognize` (WebSocket) | transcripts of audio as it is spoken, see [`websocket`] |
+//! | `POST`, `GET /v1/recognitions`, `GET`, `DELETE /v1/recognitions/{id}` | jobs that transcribe audio, see [`recognitions`] |
+//! | `POST /v1/register_callback`, `POST /v1/unregister_callback` | URLs that are told what happens to jobs |
+//! | `DELETE /v1/user_data` | the end of everything that is labelled with a customer id |
 //! | `POST /identity/token`, `POST /v1/authorize`, `POST /icp4d-api/v1/authorize`, `GET /v1/preauth/validateAuth` | a token for an API key, as IBM Cloud and Cloud Pak for Data give it |
 //! | `GET /health/live`, `GET /health/ready` | whether the process answers, and whether it takes requests |
 //! | `GET /metrics` | figures for Prometheus |
@@ -39,6 +45,8 @@
 //! Parameters are one [table](parameters::table); `docs/api-parameters.md` is written from it.
 #![forbid(unsafe_code)]
 
+mod audit;
+mod callbacks;
 mod config;
 pub mod credentials;
 pub mod documents;
@@ -49,9 +57,12 @@ mod models;
 mod observe;
 pub mod openapi;
 pub mod parameters;
+pub mod recognitions;
 pub mod recognize;
 mod routes;
 mod telemetry;
+mod transcript;
+mod user_data;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -64,6 +75,7 @@ use axum::routing::get;
 use dictum_models::ModelEntry;
 use dictum_service::Service;
 use dictum_service::accounts::Access;
+use dictum_service::recognitions::Recognitions;
 use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
@@ -79,6 +91,7 @@ use telemetry::Telemetry;
 pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     pub(crate) access: Arc<Access>,
+    pub(crate) recognitions: Recognitions,
     pub(crate) config: Arc<WatsonConfig>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -105,8 +118,13 @@ pub struct Interface {
 
 impl Interface {
     /// The interface of a service, for those whom `access` lets in.
-    pub fn new(service: Arc<Service>, access: Arc<Access>, config: WatsonConfig) -> Interface {
-        Interface { app: App { service, access, config: Arc::new(config), telemetry: Arc::default() } }
+    pub fn new(
+        service: Arc<Service>,
+        access: Arc<Access>,
+        recognitions: Recognitions,
+        config: WatsonConfig,
+    ) -> Interface {
+        Interface { app: App { service, access, recognitions, config: Arc::new(config), telemetry: Arc::default() } }
     }
 
     /// Everything in the [table of routes](openapi::document), under every base path.
@@ -135,8 +153,8 @@ impl Interface {
 }
 
 /// The router of an [`Interface`] that nobody else needs.
-pub fn router(service: Arc<Service>, access: Arc<Access>, config: WatsonConfig) -> Router {
-    Interface::new(service, access, config).router()
+pub fn router(service: Arc<Service>, access: Arc<Access>, recognitions: Recognitions, config: WatsonConfig) -> Router {
+    Interface::new(service, access, recognitions, config).router()
 }
 
 /// auth.md section 5: browsers may call from any page, and preflights need no credentials.

@@ -147,7 +147,8 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     });
     match operation.body {
         RequestBody::None => {}
-        RequestBody::Audio => described["requestBody"] = audio(),
+        RequestBody::Audio => described["requestBody"] = audio(true),
+        RequestBody::BareAudio => described["requestBody"] = audio(false),
         RequestBody::Fields { media, names } => {
             let properties: Map<String, Value> =
                 names.iter().map(|name| ((*name).to_owned(), json!({ "type": ["string", "null"] }))).collect();
@@ -183,8 +184,20 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     let mut all: Vec<Value> = in_path
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
-    if let Query::Recognition(place) = operation.query {
-        all.extend(PARAMETERS.iter().filter(|parameter| parameter.places.contains(&place)).map(in_query));
+    match operation.query {
+        Query::None => {}
+        Query::Recognition(place) => {
+            all.extend(PARAMETERS.iter().filter(|parameter| parameter.places.contains(&place)).map(in_query));
+        }
+        Query::Named(parameters) => all.extend(parameters.iter().map(|parameter| {
+            json!({
+                "name": parameter.name,
+                "in": "query",
+                "required": parameter.required,
+                "description": parameter.meaning,
+                "schema": { "type": "string" },
+            })
+        })),
     }
     if operation.is_watson() {
         let shared = request_headers();
@@ -245,9 +258,21 @@ fn schema(kind: Kind) -> Value {
     }
 }
 
-/// A body of audio: bare, or in a form behind its metadata.
-fn audio() -> Value {
+/// A body of audio: bare, or also in a form behind its metadata.
+fn audio(form_too: bool) -> Value {
     let mut content: Map<String, Value> = MEDIA_TYPES.iter().map(|media| ((*media).to_owned(), json!({}))).collect();
+    if form_too {
+        content.insert("multipart/form-data".to_owned(), json!({ "schema": form() }));
+    }
+    json!({
+        "required": true,
+        "description": "Audio; types without a sampling rate of their own (audio/l16, audio/alaw, audio/mulaw) need ;rate=HZ",
+        "content": content,
+    })
+}
+
+/// A form of metadata and audio.
+fn form() -> Value {
     let mut metadata: Map<String, Value> = PARAMETERS
         .iter()
         .filter(|parameter| parameter.places.contains(&Place::Metadata))
@@ -261,19 +286,13 @@ fn audio() -> Value {
         .insert("part_content_type".to_owned(), json!({ "type": "string", "description": "Type of the audio parts" }));
     metadata
         .insert("data_parts_count".to_owned(), json!({ "type": "integer", "description": "Number of audio parts" }));
-    let form = json!({
+    json!({
         "type": "object",
         "required": ["metadata", "upload"],
         "properties": {
             "metadata": { "type": "object", "properties": metadata },
             "upload": { "type": "array", "minItems": 1, "items": { "contentMediaType": "application/octet-stream" } },
         },
-    });
-    content.insert("multipart/form-data".to_owned(), json!({ "schema": form }));
-    json!({
-        "required": true,
-        "description": "Audio; types without a sampling rate of their own (audio/l16, audio/alaw, audio/mulaw) need ;rate=HZ",
-        "content": content,
     })
 }
 

@@ -5,13 +5,14 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::credentials::{self, Guard, tokens};
 use crate::documents::{SpeechModel, SpeechModels, SpeechRecognitionResults};
 use crate::openapi::{Schema, schema_of};
 use crate::parameters::Place;
-use crate::{App, health, models, openapi, recognize, websocket};
+use crate::recognitions::documents::{RecognitionJob, RecognitionJobs, RegisterStatus};
+use crate::{App, callbacks, health, http, models, openapi, recognitions, recognize, user_data, websocket};
 
 /// One method on one path.
 pub(crate) struct Operation {
@@ -36,6 +37,7 @@ pub(crate) struct Operation {
 pub(crate) enum Verb {
     Get,
     Post,
+    Delete,
 }
 
 impl Verb {
@@ -44,6 +46,7 @@ impl Verb {
         match self {
             Verb::Get => "get",
             Verb::Post => "post",
+            Verb::Delete => "delete",
         }
     }
 }
@@ -66,6 +69,16 @@ pub(crate) enum Query {
     None,
     /// The recognition parameters of this place.
     Recognition(Place),
+    /// These and nothing else.
+    Named(&'static [Named]),
+}
+
+/// A parameter in the query of an operation that has few.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Named {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    pub(crate) meaning: &'static str,
 }
 
 /// What an operation takes in its body.
@@ -74,6 +87,8 @@ pub(crate) enum RequestBody {
     None,
     /// Audio of any type, or a form of metadata and audio.
     Audio,
+    /// Audio of any type.
+    BareAudio,
     /// Texts by name, in a document of this type.
     Fields {
         media: &'static str,
@@ -104,6 +119,11 @@ impl Operation {
     pub(crate) fn is_watson(&self) -> bool {
         self.credentials != Credentials::None
     }
+
+    /// Whether it changes what is kept (BAK-2): recognition at once keeps nothing.
+    fn modifies(&self) -> bool {
+        self.is_watson() && self.verb != Verb::Get && self.id != "recognize"
+    }
 }
 
 const fn ok(meaning: &'static str, content: Content) -> Answer {
@@ -113,6 +133,9 @@ const fn ok(meaning: &'static str, content: Content) -> Answer {
 /// The key may be either of the last two.
 const CLOUD_PAK_BODY: RequestBody =
     RequestBody::Fields { media: "application/json", names: &["username", "password", "api_key"] };
+
+const CALLBACK_URL: Named =
+    Named { name: "callback_url", required: true, meaning: "An http or https URL that is told what happens to jobs" };
 
 /// Everything that is served.
 pub(crate) static OPERATIONS: &[Operation] = &[
@@ -155,6 +178,104 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         )],
         refusals: &[400, 401, 404, 406, 408, 413, 415],
         handler: || post(recognize::recognize),
+    },
+    Operation {
+        verb: Verb::Post,
+        path: "/v1/register_callback",
+        id: "registerCallback",
+        summary: "Registers a URL that jobs may name, once its server has given back a challenge string",
+        credentials: Credentials::Header,
+        query: Query::Named(&[
+            CALLBACK_URL,
+            Named {
+                name: "user_secret",
+                required: false,
+                meaning: "What requests to the URL are signed with: X-Callback-Signature is the base64 of an HMAC",
+            },
+        ]),
+        body: RequestBody::None,
+        answers: &[
+            ok("It was registered before", Content::Json(schema_of::<RegisterStatus>)),
+            Answer { status: 201, meaning: "It is registered", content: Content::Json(schema_of::<RegisterStatus>) },
+        ],
+        refusals: &[400, 401, 406],
+        handler: || post(callbacks::register),
+    },
+    Operation {
+        verb: Verb::Post,
+        path: "/v1/unregister_callback",
+        id: "unregisterCallback",
+        summary: "Takes a callback URL off the list",
+        credentials: Credentials::Header,
+        query: Query::Named(&[CALLBACK_URL]),
+        body: RequestBody::None,
+        answers: &[ok("It is off the list", Content::Nothing)],
+        refusals: &[400, 401, 404],
+        handler: || post(callbacks::unregister),
+    },
+    Operation {
+        verb: Verb::Post,
+        path: "/v1/recognitions",
+        id: "createJob",
+        summary: "A job that transcribes the audio in the body",
+        credentials: Credentials::Header,
+        query: Query::Recognition(Place::JobQuery),
+        body: RequestBody::BareAudio,
+        answers: &[Answer { status: 201, meaning: "The job", content: Content::Json(schema_of::<RecognitionJob>) }],
+        refusals: &[400, 401, 404, 406, 408, 413, 415],
+        handler: || post(recognitions::create),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/v1/recognitions",
+        id: "checkJobs",
+        summary: "The latest 100 jobs, newest first",
+        credentials: Credentials::Header,
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("The jobs", Content::Json(schema_of::<RecognitionJobs>))],
+        refusals: &[401, 406],
+        handler: || get(recognitions::list),
+    },
+    Operation {
+        verb: Verb::Get,
+        path: "/v1/recognitions/{id}",
+        id: "checkJob",
+        summary: "A job, with its results when it is completed",
+        credentials: Credentials::Header,
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[ok("The job", Content::Json(schema_of::<RecognitionJob>))],
+        refusals: &[401, 404, 406],
+        handler: || get(recognitions::one),
+    },
+    Operation {
+        verb: Verb::Delete,
+        path: "/v1/recognitions/{id}",
+        id: "deleteJob",
+        summary: "Deletes a job that is not being processed",
+        credentials: Credentials::Header,
+        query: Query::None,
+        body: RequestBody::None,
+        answers: &[Answer { status: 204, meaning: "It is deleted", content: Content::Nothing }],
+        refusals: &[400, 401, 404],
+        handler: || delete(recognitions::delete),
+    },
+    Operation {
+        verb: Verb::Delete,
+        path: "/v1/user_data",
+        id: "deleteUserData",
+        summary: "Deletes everything that is labelled with a customer id",
+        credentials: Credentials::Header,
+        query: Query::Named(&[Named {
+            name: "customer_id",
+            required: true,
+            meaning: "As in the X-Watson-Metadata headers of the requests that stored it",
+        }]),
+        body: RequestBody::None,
+        answers: &[ok("It is deleted, if there was any", Content::Object)],
+        refusals: &[400, 401],
+        handler: || delete(user_data::delete),
     },
     Operation {
         verb: Verb::Post,
@@ -277,6 +398,10 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 pub(crate) fn router(app: &App) -> Router<App> {
     OPERATIONS.iter().fold(Router::new(), |router, operation| {
         let handler = (operation.handler)();
+        let handler = match app.config.read_only && operation.modifies() {
+            true => handler.route_layer(from_fn_with_state(app.clone(), http::refuse_modification)),
+            false => handler,
+        };
         let handler = match operation.credentials {
             Credentials::None => handler,
             wanted => {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dictum_callbacks::Signature;
 use dictum_models::RegistryConfig;
 use dictum_service::ServiceConfig;
 use dictum_service::accounts::AccountsConfig;
@@ -263,6 +264,18 @@ impl Settings {
         config
     }
 
+    /// What callbacks may be told.
+    pub fn callbacks(&self) -> dictum_callbacks::Config {
+        dictum_callbacks::Config {
+            allow: self.callbacks_allow.clone(),
+            signature: match self.callbacks_signature.as_str() {
+                "sha256" => Signature::Sha256,
+                _ => Signature::Sha1,
+            },
+            ..dictum_callbacks::Config::default()
+        }
+    }
+
     /// What accounts may be told.
     pub fn accounts(&self) -> AccountsConfig {
         AccountsConfig {
@@ -276,6 +289,7 @@ impl Settings {
         WatsonConfig {
             public_url: self.server_public_url.clone(),
             base_paths: self.server_base_paths.clone(),
+            read_only: self.server_read_only,
             metrics: match self.metrics_shown_to.as_str() {
                 "everybody" => MetricsFor::Everybody,
                 "nobody" => MetricsFor::Nobody,

@@ -236,6 +236,20 @@ settings! {
         "Where rows are kept: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (with `?sslmode=require` and the other parameters of PostgreSQL's own programs) for several machines. None: `dictum.db` in the data directory. The password is not shown in logs, nor by `dictum config`.";
     store_blobs: StoreUrl = "", "store.blobs", "URL", Some("--blobs"), is_blobs,
         "Where larger things are kept (recordings, corpora, trained models): `file:DIRECTORY`, or `s3://BUCKET/PREFIX` for several machines, with `?region=NAME`, for other services than AWS `endpoint=URL`, and `path_style=false` where such a service wants the bucket in the host name. Credentials come from where AWS's own programs look (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and so on), or are written as `s3://ID:SECRET@BUCKET`. None: `blobs` in the data directory.";
+    server_read_only: bool = "false", "server.read_only", "`true`, `false`", None, anything,
+        "Whether nothing that is kept may be changed: recognition and questions are answered, all else is answered 503, and no job is worked on. For the time of a move to another store.";
+    jobs_in_server: bool = "true", "jobs.in_server", "`true`, `false`", None, anything,
+        "Whether `dictum serve` works on jobs itself. With `false` that is left to `dictum worker`.";
+    jobs_recognitions: usize = "0", "jobs.recognitions", "number", None, anything,
+        "Recordings of jobs that a process recognises at the same time; 0: one for each of its threads. Clients that wait for an answer go first.";
+    jobs_callbacks: usize = "8", "jobs.callbacks", "number", None, is_positive,
+        "Notifications that a process sends at the same time.";
+    jobs_lease_seconds: usize = "30", "jobs.lease_seconds", "seconds", None, is_positive,
+        "How soon another process takes up what one that died was working on. The same for all that share a store.";
+    callbacks_allow: Vec<String> = "", "callbacks.allow", "list of host names, addresses and networks; in the environment separated by `,`", None, are_hosts,
+        "Hosts that clients may have called back although they are not on the public internet, such as `hooks.internal`, `10.1.2.3` or `10.1.0.0/16`. Others are refused, so that clients cannot have the server look at what only it can reach.";
+    callbacks_signature: String = "sha1", "callbacks.signature", "`sha1`, `sha256`", None, is_signature,
+        "Hash of `X-Callback-Signature`, an HMAC keyed with the `user_secret` of the registration.";
     tls_cert: Option<PathBuf> = "", "tls.cert", "PEM file", Some("serve --tls-cert"), anything,
         "Certificate of the server, followed by those that lead to its authority. With it the server speaks HTTPS only. Changed files are noticed within seconds, or at once on SIGHUP.";
     tls_key: Option<PathBuf> = "", "tls.key", "PEM file", Some("serve --tls-key"), anything,
@@ -331,6 +345,12 @@ fn is_blobs(url: &StoreUrl) -> Result<(), String> {
 
 fn is_store(config: Option<StoreConfig>) -> Result<(), String> {
     config.map_or(Ok(()), |config| config.check().map_err(|error| error.to_string()))
+fn are_hosts(hosts: &Vec<String>) -> Result<(), String> {
+    dictum_callbacks::Guard::new(hosts).map(drop).map_err(|error| error.to_string())
+}
+
+fn is_signature(text: &String) -> Result<(), String> {
+    one_of(text, &["sha1", "sha256"])
 }
 
 fn are_paths(paths: &Vec<String>) -> Result<(), String> {

@@ -115,7 +115,8 @@ fn refused(parameter: &Parameter, why: Refusal, value: &str) -> ApiError {
             // The documented text has the keyword in it; there is no use in all of it.
             let shown: String = item.chars().take(LONGEST_UNKNOWN).collect();
             let value::Kind::List { longest, .. } = parameter.kind else { unreachable!("only lists have items") };
-            format!("keyword {shown} length exceeds the maximum length {longest}")
+            let item = if parameter.name == "keywords" { "keyword" } else { parameter.name };
+            format!("{item} {shown} length exceeds the maximum length {longest}")
         }
         (Refusal::OutOfRange, Some(documented)) => (*documented).to_owned(),
         (Refusal::WrongType, _) if parameter.kind == value::Kind::Guid => format!("Malformed GUID: '{shown}'"),

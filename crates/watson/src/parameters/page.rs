@@ -10,8 +10,8 @@ pub fn page() -> String {
         "<!-- Written by `DICTUM_WRITE_DOCS=1 cargo test -p dictum-watson page` from crates/watson/src/parameters/table.rs. -->\n\
          # Recognition parameters\n\n\
          What `POST /v1/recognize` takes in its query, or in the `metadata` of a multipart body, and what the asynchronous and\n\
-         WebSocket interfaces take in theirs. (The asynchronous interface is not served yet; custom models do not exist yet, so\n\
-         that a request that names one is answered with 401.)\n\n\
+         WebSocket interfaces take in theirs. (Custom models do not exist yet, so that a request that names one is answered\n\
+         with 401.)\n\n\
          - **Models**: P previous generation (`*_BroadbandModel`, `*_NarrowbandModel`), N next generation (`*_Multimedia`,\n  \
            `*_Telephony`), L large (`en-US`). Other models ignore the parameter and say so: `Unknown arguments: NAME.`\n\
          - **Where**: Q query of `POST /v1/recognize`, M multipart metadata, J query of `POST /v1/recognitions`, W query of the\n  \

@@ -3,6 +3,8 @@
 //! From it come the struct that holds a request's values, the reading and checking of queries and JSON, the warnings about
 //! parameters that have no effect, and the page `docs/api-parameters.md`.
 
+use serde::{Deserialize, Serialize};
+
 use super::value::{Kind, Stored, Value};
 
 /// Where a parameter may appear.
@@ -30,6 +32,8 @@ const EVERYWHERE: &[Place] = &[Place::Query, Place::Metadata, Place::JobQuery, P
 const NOT_METADATA: &[Place] = &[Place::Query, Place::JobQuery, Place::SocketStart];
 /// Parameters that mean something only while the audio comes in.
 const WHILE_RUNNING: &[Place] = &[Place::JobQuery, Place::SocketStart];
+/// Parameters of a job rather than of its recognition.
+const OF_JOBS: &[Place] = &[Place::JobQuery];
 
 /// What the server does about a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,10 +103,10 @@ macro_rules! parameters {
             $(, refused $refusal:literal)?
         }
     )+) => {
-        /// The parameters of a request, as far as they were given.
-        #[derive(Debug, Clone, Default, PartialEq)]
+        /// The parameters of a request, as far as they were given. Jobs keep them as JSON.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         pub struct Settings {
-            $( $(#[doc = $doc])+ pub $name: Option<$type>, )+
+            $( $(#[doc = $doc])+ #[serde(default, skip_serializing_if = "Option::is_none")] pub $name: Option<$type>, )+
         }
 
         /// Every recognition parameter, in the order of the contract.
@@ -229,6 +233,20 @@ parameters! {
     /// Whether words that leave no trace in the transcript are reported.
     include_transparent_words: bool {
         Kind::Flag, default "false", models "PNL", in NOT_METADATA, Effect::Pending(Harmless::Off)
+    }
+    /// Registered URL that is told what happens to the job.
+    callback_url: String { Kind::Text { longest: 2048 }, default "none", models "PNL", in OF_JOBS, Effect::Works }
+    /// What it is told: some of `recognitions.started`, `recognitions.completed` or `recognitions.completed_with_results`,
+    /// `recognitions.failed`.
+    events: Vec<String> {
+        Kind::List { items: 16, longest: 64 }, default "`recognitions.started,recognitions.completed,recognitions.failed`",
+        models "PNL", in OF_JOBS, Effect::Works
+    }
+    /// Text that comes back with what the URL is told, and in the list of jobs.
+    user_token: String { Kind::Text { longest: 1024 }, default "none", models "PNL", in OF_JOBS, Effect::Works }
+    /// Minutes for which the job is kept after its end.
+    results_ttl: i64 {
+        Kind::Integer { least: 1, most: i64::MAX, except: None }, default "10080, a week", models "PNL", in OF_JOBS, Effect::Works
     }
 }
 

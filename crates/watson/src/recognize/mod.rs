@@ -15,8 +15,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dictum_audio::ContentType;
 use dictum_models::ModelEntry;
-use dictum_models::recogniser::Event;
-use dictum_service::metrics::Measurements;
 use dictum_service::session::{SessionRequest, Summary, Update, Updates};
 use dictum_service::{Admission, Delivery, SessionClock, UploadError, UploadLimits, upload};
 use futures::Stream;
@@ -24,12 +22,13 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::App;
-use crate::documents::{AudioMetrics, SpeechBeginEvent, SpeechRecognitionResult, SpeechRecognitionResults, result};
+use crate::documents::SpeechRecognitionResults;
 use crate::error::ApiError;
 use crate::http::{LengthAnnounced, discard, require_json_accepted};
 use crate::observe::Notes;
 use crate::parameters::plan::{Plan, plan};
 use crate::parameters::{Given, Place};
+use crate::transcript::Transcript;
 
 /// A request as far as its head tells.
 struct Head {
@@ -175,9 +174,7 @@ struct Transcription {
     notes: Notes,
     /// Taken when the first recording is complete.
     received: Option<oneshot::Sender<()>>,
-    results: Vec<SpeechRecognitionResult>,
-    speech_began: Option<f64>,
-    measurements: Option<Measurements>,
+    transcript: Transcript,
 }
 
 impl Transcription {
@@ -190,17 +187,8 @@ impl Transcription {
         received: oneshot::Sender<()>,
     ) -> Result<Transcription, ApiError> {
         let recogniser = app.service.recogniser(&model).await?;
-        Ok(Transcription {
-            admission,
-            recogniser,
-            model,
-            plan,
-            notes,
-            received: Some(received),
-            results: Vec::new(),
-            speech_began: None,
-            measurements: None,
-        })
+        let transcript = Transcript::new(plan.show.clone());
+        Ok(Transcription { admission, recogniser, model, plan, notes, received: Some(received), transcript })
     }
 
     /// Transcribes one recording; its times begin at zero (REC-M7). Returns the number of its bytes.
@@ -223,6 +211,7 @@ impl Transcription {
             options: self.plan.options.clone(),
             inactivity_timeout: self.plan.inactivity_timeout.filter(|_| streaming),
             audio_metrics: self.plan.show.audio_metrics,
+            background: false,
         };
         let (input, updates) = self.admission.start(request);
         let received = self.received.take();
@@ -243,27 +232,17 @@ impl Transcription {
             audio_seconds = summary.audio_seconds,
             speech_seconds = summary.speech_seconds,
             decode_seconds = summary.decode_seconds,
-            utterances = self.results.len(),
+            utterances = self.transcript.len(),
             "recognised"
         );
-        if let Some(measured) = summary.measurements {
-            match &mut self.measurements {
-                Some(measurements) => measurements.merge(measured),
-                None => self.measurements = Some(measured),
-            }
-        }
+        self.transcript.end_recording(summary);
         Ok(bytes)
     }
 
     async fn listen(&mut self, mut updates: Updates) -> Result<Summary, ApiError> {
         while let Some(update) = updates.next().await {
             match update? {
-                Update::Event(Event::Utterance(utterance)) => self.results.push(result(&utterance, &self.plan.show)),
-                Update::Event(Event::SpeechBegin { at }) => {
-                    self.speech_began.get_or_insert(at);
-                }
-                // Only finals are told over HTTP.
-                Update::Event(Event::Interim(_)) => {}
+                Update::Event(event) => self.transcript.add(&event),
                 Update::Finished(summary) => return Ok(*summary),
             }
         }
@@ -272,15 +251,7 @@ impl Transcription {
     }
 
     fn results(self) -> SpeechRecognitionResults {
-        let begin = self.speech_began.filter(|_| self.plan.show.speech_begin);
-        SpeechRecognitionResults {
-            results: self.results,
-            result_index: 0,
-            speech_begin_event: begin.map(SpeechBeginEvent::new),
-            processing_metrics: None,
-            audio_metrics: self.measurements.map(|measurements| AudioMetrics::from(measurements.metrics())),
-            warnings: self.plan.warnings,
-        }
+        self.transcript.into_results(self.plan.warnings, None)
     }
 }
 

@@ -288,6 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             options: plan.options.clone(),
             inactivity_timeout: plan.inactivity_timeout,
             audio_metrics: plan.show.audio_metrics,
+            background: false,
         });
         self.opened.app.telemetry.socket_request();
         let now = Instant::now();

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod audio;
+pub mod hook;
 pub mod socket;
 
 use std::net::SocketAddr;
@@ -9,10 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dictum_callbacks::{Client, Config};
 use dictum_models::{Registry, RegistryConfig};
 use dictum_service::accounts::{Access, Accounts, AccountsConfig};
+use dictum_service::jobs::{CallbackHandler, JobFormat, RecognitionHandler, Workers, WorkersConfig};
+use dictum_service::recognitions::Recognitions;
 use dictum_service::{Service, ServiceConfig};
 use dictum_store::Store;
+use dictum_watson::recognitions::WatsonJobs;
 use dictum_watson::{WatsonConfig, router};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -28,7 +33,11 @@ pub fn skipped(test: &str, reason: &str) {
 pub struct Server {
     pub address: SocketAddr,
     pub service: Arc<Service>,
+    /// What it keeps; in a directory of its own.
+    pub store: Store,
+    callbacks: Client,
     task: tokio::task::JoinHandle<()>,
+    directory: tempfile::TempDir,
     package: Option<tempfile::TempDir>,
 }
 
@@ -70,9 +79,13 @@ async fn shared_service() -> Arc<Service> {
 impl Server {
     /// A server whose names are there but whose model files are not: enough for all that is decided without listening.
     pub async fn without_model() -> Server {
+        Self::with_config(WatsonConfig::default()).await
+    }
+
+    /// The same with other settings.
+    pub async fn with_config(config: WatsonConfig) -> Server {
         let package = tempfile::tempdir().unwrap();
-        let service = service_of(package.path(), ServiceConfig::default());
-        let mut server = Self::start(service, WatsonConfig::default()).await;
+        let mut server = Self::start(service_of(package.path(), ServiceConfig::default()), config).await;
         server.package = Some(package);
         server
     }
@@ -109,23 +122,52 @@ impl Server {
         config: AccountsConfig,
     ) -> (Server, Arc<Accounts>) {
         let store = Store::open(directory.path()).await.unwrap();
-        let accounts = Accounts::open(store, config).await.unwrap();
-        let mut server = Self::guarded(service, Access::required(Arc::clone(&accounts)), WatsonConfig::default()).await;
-        server.package = Some(directory);
-        (server, accounts)
+        let accounts = Accounts::open(store.clone(), config).await.unwrap();
+        let access = Access::required(Arc::clone(&accounts));
+        (Self::guarded(service, access, store, directory, WatsonConfig::default()).await, accounts)
     }
 
     /// A server that serves everybody: most tests are not about credentials.
     async fn start(service: Arc<Service>, config: WatsonConfig) -> Server {
-        Self::guarded(service, Access::open("an-instance", Duration::from_secs(3600)).unwrap(), config).await
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).await.unwrap();
+        let instance = store.ensure_instance("default").await.unwrap().id;
+        let access = Access::open(&instance, Duration::from_secs(3600)).unwrap();
+        Self::guarded(service, access, store, directory, config).await
     }
 
-    async fn guarded(service: Arc<Service>, access: Arc<Access>, config: WatsonConfig) -> Server {
+    async fn guarded(
+        service: Arc<Service>,
+        access: Arc<Access>,
+        store: Store,
+        directory: tempfile::TempDir,
+        config: WatsonConfig,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = router(Arc::clone(&service), access, config);
+        let allow = vec!["127.0.0.1".to_owned()];
+        let callbacks = Client::new(Config { allow, ..Config::default() }).unwrap();
+        let recognitions = Recognitions::new(store.clone(), callbacks.clone());
+        let app = router(Arc::clone(&service), access, recognitions, config);
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Server { address, service, task, package: None }
+        Server { address, service, store, callbacks, task, directory, package: None }
+    }
+
+    /// Workers for what this server keeps, `recognitions` at a time.
+    pub fn workers(&self, recognitions: usize) -> Workers {
+        let config = WorkersConfig { look: Duration::from_millis(50), ..WorkersConfig::default() };
+        let workers = Workers::new(self.store.clone(), config);
+        let format: Arc<dyn JobFormat> = Arc::new(WatsonJobs);
+        let recognition = RecognitionHandler::new(Arc::clone(&self.service), self.store.clone(), Arc::clone(&format));
+        workers.add(Arc::new(recognition), recognitions, self.service.drain());
+        let callback = CallbackHandler::new(self.store.clone(), self.callbacks.clone(), format);
+        workers.add(Arc::new(callback), 4, self.service.drain());
+        workers
+    }
+
+    /// Where it keeps things.
+    pub fn data(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Sends a request and reads the answer.
