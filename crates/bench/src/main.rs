@@ -1,6 +1,7 @@
 //! `dictum-bench`: load on a server of its own, and what the clients saw. See the README.
 
 mod idle;
+mod jobs;
 mod live;
 mod recordings;
 mod server;
@@ -39,6 +40,12 @@ struct Arguments {
     /// Short sessions one after another.
     #[arg(long, default_value_t = 2_000)]
     short: usize,
+    /// Jobs one after another.
+    #[arg(long, default_value_t = 50)]
+    jobs: usize,
+    /// Bytes of the large upload.
+    #[arg(long, default_value_t = 1 << 30)]
+    upload: u64,
     /// Prints JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -50,6 +57,8 @@ enum Part {
     Overload,
     Idle,
     Leak,
+    Jobs,
+    Upload,
 }
 
 /// What was measured.
@@ -63,6 +72,10 @@ struct Report {
     idle: Option<idle::Idle>,
     #[serde(skip_serializing_if = "Option::is_none")]
     leak: Option<idle::Leak>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<jobs::Overhead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<jobs::Upload>,
 }
 
 #[tokio::main]
@@ -103,6 +116,15 @@ async fn measure(arguments: &Arguments) -> Result<Report, Failure> {
         let server = Server::start(&arguments.dictum, sessions).await?;
         report.leak = Some(idle::short_sessions(&server, &one, arguments.short).await?);
     }
+    if wanted(Part::Jobs) {
+        let server = Server::start(&arguments.dictum, sessions).await?;
+        report.jobs = Some(jobs::overhead(&server, &one, arguments.jobs).await?);
+    }
+    if wanted(Part::Upload) {
+        // Without workers: what recognition takes is another matter.
+        let server = Server::start_with(&arguments.dictum, sessions, &["--set", "jobs.in_server=false"]).await?;
+        report.upload = Some(jobs::upload(&server, arguments.upload).await?);
+    }
     Ok(report)
 }
 
@@ -114,6 +136,8 @@ fn print(report: &Report, json: bool) {
     println!("| what | figure |\n|---|---|");
     let rows = [&report.live, &report.overload].into_iter().flatten().flat_map(live::Figures::rows);
     let rows = rows.chain(report.idle.iter().map(idle::Idle::row)).chain(report.leak.iter().map(idle::Leak::row));
+    let rows = rows.chain(report.jobs.iter().flat_map(jobs::Overhead::rows));
+    let rows = rows.chain(report.upload.iter().map(jobs::Upload::row));
     for (what, figure) in rows {
         println!("| {what} | {figure} |");
     }

@@ -21,10 +21,16 @@ pub struct Server {
 impl Server {
     /// Starts `dictum serve` on a free port with room for so many sessions, and waits until its models are loaded.
     pub async fn start(dictum: &Path, sessions: usize) -> Result<Server, Failure> {
+        Server::start_with(dictum, sessions, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_with(dictum: &Path, sessions: usize, arguments: &[&str]) -> Result<Server, Failure> {
         let data = tempfile::tempdir()?;
         let mut process = Command::new(dictum)
             .args(["serve", "--no-auth", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())
+            .args(arguments)
             .env("DICTUM_SERVER_SESSIONS", sessions.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -72,7 +72,7 @@ async fn urls_that_are_not_registered() {
 async fn private_addresses_are_not_called() {
     let server = Server::without_model().await;
     let mut answers = Vec::new();
-    for host in ["169.254.169.254", "10.0.0.1", "localhost", "[::1]", "192.168.0.1", "0.0.0.0", "127.0.0.2"] {
+    for host in ["169.254.169.254", "10.0.0.1", "[fd00::1]", "[::1]", "192.168.0.1", "0.0.0.0", "127.0.0.2"] {
         let refused = register(&server, &format!("callback_url=http%3A%2F%2F{host}%2F")).await;
         assert_eq!(refused.status, 400, "{host}");
         assert!(refused.after < Duration::from_secs(2), "{host}");

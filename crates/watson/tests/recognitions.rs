@@ -105,7 +105,10 @@ async fn refusals_of_the_head() {
     let parts = send(MULTIPART, multipart(Some("{}"), &[recording()])).await;
     assert!(parts.status == 415 && parts.text().contains("POST /v1/recognize"), "{}", parts.text());
     let short = send("audio/wav", recording()[..99].to_vec()).await;
-    assert_eq!((short.status, &short.json()["error"]), (400, &json!("Stream was 99 bytes but needs to be at least 100 bytes.")));
+    assert_eq!(
+        (short.status, &short.json()["error"]),
+        (400, &json!("Stream was 99 bytes but needs to be at least 100 bytes."))
+    );
     let accept = Request::new("POST", "/v1/recognitions").header("Accept", "text/html").body(recording());
     assert_eq!(server.send(accept).await.status, 406);
     let label = Request::new("POST", "/v1/recognitions").header("X-Watson-Metadata", "customer_id=").body(recording());

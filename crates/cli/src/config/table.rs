@@ -345,6 +345,8 @@ fn is_blobs(url: &StoreUrl) -> Result<(), String> {
 
 fn is_store(config: Option<StoreConfig>) -> Result<(), String> {
     config.map_or(Ok(()), |config| config.check().map_err(|error| error.to_string()))
+}
+
 fn are_hosts(hosts: &Vec<String>) -> Result<(), String> {
     dictum_callbacks::Guard::new(hosts).map(drop).map_err(|error| error.to_string())
 }

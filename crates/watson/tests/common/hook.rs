@@ -134,7 +134,8 @@ async fn answer(mut stream: TcpStream, manner: Manner, kept: Arc<Mutex<Vec<Heard
         _ if earlier < manner.failures => (500, String::new()),
         _ => (200, String::new()),
     };
-    let text = format!("HTTP/1.1 {status} Indeed\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let text =
+        format!("HTTP/1.1 {status} Indeed\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let _ = stream.write_all(text.as_bytes()).await;
 }
 
