@@ -29,7 +29,7 @@ fn number(variable: &str, usual: usize) -> usize {
 #[test]
 fn kill_on_sqlite() {
     if can_run("kill_on_sqlite", &["curl", SPEECH]) {
-        rounds(&[], |data| StoreConfig::embedded(data), 1, 1);
+        rounds(&[], StoreConfig::embedded, 1, 1);
     }
 }
 

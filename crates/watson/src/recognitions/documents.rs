@@ -95,7 +95,7 @@ pub(super) enum JobResult {
     /// How far processing had come at some time (ASY-G3).
     Periodic { processing_metrics: ProcessingMetrics },
     /// The transcript.
-    Results(SpeechRecognitionResults),
+    Results(Box<SpeechRecognitionResults>),
 }
 
 /// The body of a notification (section 5).

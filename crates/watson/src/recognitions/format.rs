@@ -104,7 +104,7 @@ async fn listen(
                 transcript.end_recording(*summary);
                 let last = ticks.is_some().then(|| report(&updates, false));
                 // ASY-J2: warnings were in the answer to the creation.
-                results.push(JobResult::Results(transcript.into_results(Vec::new(), last)));
+                results.push(JobResult::Results(Box::new(transcript.into_results(Vec::new(), last))));
                 return Ok(results);
             }
         }
