@@ -23,11 +23,17 @@ pub fn data_directory(settings: &Settings) -> Result<PathBuf, Failure> {
     Ok(data)
 }
 
-/// The store of the settings.
-pub async fn store(settings: &Settings) -> Result<Store, Failure> {
+/// Makes the data directory, if something of the store is in it.
+pub fn prepare(settings: &Settings) -> Result<(), Failure> {
     if settings.store_database.0.is_none() || settings.store_blobs.0.is_none() {
         data_directory(settings)?;
     }
+    Ok(())
+}
+
+/// The store of the settings.
+pub async fn store(settings: &Settings) -> Result<Store, Failure> {
+    prepare(settings)?;
     Ok(Store::connect(&settings.store()).await?)
 }
 

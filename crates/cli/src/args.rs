@@ -73,6 +73,10 @@ pub enum Command {
     /// Make, list and revoke the API keys of the server's clients.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Save everything that is kept, rows and blobs, into a directory, while the server goes on; or verify a backup.
+    Backup(BackupArgs),
+    /// Fill an empty store, of either kind, from a backup.
+    Restore(RestoreArgs),
     /// Show which models are installed, and whether they are intact.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -128,6 +132,35 @@ impl ServeArgs {
         ];
         flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct BackupArgs {
+    #[command(subcommand)]
+    pub command: Option<BackupCommand>,
+    /// Directory to write the backup into; made when it is missing, and empty otherwise.
+    #[arg(value_name = "DEST", required = true)]
+    pub destination: Option<PathBuf>,
+    /// Earlier backup whose files are shared, where nothing has changed, instead of written again.
+    #[arg(long, value_name = "EARLIER")]
+    pub since: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Read a backup as a whole and compare it with its hashes.
+    Verify {
+        /// Directory of the backup.
+        #[arg(value_name = "DEST")]
+        source: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Directory of the backup.
+    pub source: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -294,6 +327,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_backup_has_a_destination_or_is_verified() {
+        assert!(Cli::try_parse_from(["dictum", "backup"]).is_err());
+        assert!(Cli::try_parse_from(["dictum", "backup", "verify"]).is_err());
+        for (line, verified) in [(["backup", "/b"].as_slice(), false), (&["backup", "verify", "/b"], true)] {
+            let cli = Cli::try_parse_from([&["dictum"], line, &["--data", "/d"]].concat()).unwrap();
+            let Command::Backup(args) = cli.command else { panic!("{line:?}") };
+            assert_eq!((args.command.is_some(), args.destination.is_some()), (verified, !verified));
+        }
     }
 
     #[test]

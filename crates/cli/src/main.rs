@@ -3,6 +3,7 @@
 
 mod accounts;
 mod args;
+mod backup_command;
 mod clip;
 mod config;
 mod decode;
@@ -71,6 +72,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Worker => work::run(&settings, registry()?),
         Command::Transcribe(args) => transcribe::run(args, &registry()?),
         Command::Keys(command) => keys_command::run(command, &settings),
+        Command::Backup(args) => backup_command::run(args, &settings),
+        Command::Restore(args) => backup_command::restore(args, &settings),
         Command::Models(command) => models_command::run(command, &registry()?),
         Command::Eval(args) => eval::run(args, registry),
         Command::Config(_) => output::print(&config::document::in_force(&settings)),

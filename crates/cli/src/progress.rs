@@ -13,6 +13,14 @@ pub fn bar(files: usize) -> ProgressBar {
     bar
 }
 
+/// A bar over bytes; how many is said later. Invisible when standard error is not a terminal.
+pub fn bytes() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} to go");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
 /// A turning mark with `what`, for work whose end is not in sight.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

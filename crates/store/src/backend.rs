@@ -55,6 +55,14 @@ impl Store {
     pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Any>, StoreError> {
         begin_write(&self.pool, self.backend).await
     }
+
+    /// Begins a transaction that reads, and sees one state of the database however long it takes.
+    pub(crate) async fn begin_snapshot(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(match self.backend {
+            Backend::Sqlite => self.pool.begin_with("BEGIN DEFERRED").await?,
+            Backend::Postgres => self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+        })
+    }
 }
 
 /// See [`Store::begin_write`].

@@ -30,11 +30,13 @@
 mod accounts;
 mod address;
 mod backend;
+pub mod backup;
 mod blobs;
 mod callbacks;
 mod error;
 mod migrations;
 mod queue;
+mod quota;
 mod recognitions;
 mod secrets;
 mod user_data;
@@ -52,6 +54,7 @@ pub use blobs::{Blob, BlobWriter, Blobs, Swept};
 pub use callbacks::{Callback, NewCallback, Registration};
 pub use error::StoreError;
 pub use queue::{Cancel, NewTicket, Queue, QueueCount, Retry, Ticket};
+pub use quota::{Exceeded, Quota, Usage};
 pub use recognitions::{Deletion, Event, NewRecognition, Notification, Recognition, RecognitionWork, Status, Wanted};
 pub use user_data::Removed;
 
@@ -78,10 +81,16 @@ impl Store {
     /// directory of blobs are made when there are none, readable by their owner only; a PostgreSQL database and an S3 bucket must
     /// exist. Whether the bucket can be used shows with the first blob.
     pub async fn connect(config: &StoreConfig) -> Result<Store, StoreError> {
+        let store = Store::unmigrated(config).await?;
+        migrations::run(&store.pool, store.backend).await?;
+        Ok(store)
+    }
+
+    /// The same with tables as they are, if there are any.
+    async fn unmigrated(config: &StoreConfig) -> Result<Store, StoreError> {
         let database = DatabaseAddress::parse(&config.database)?;
         let blobs = BlobAddress::parse(&config.blobs)?;
         let (pool, backend) = backend::open(&database).await?;
-        migrations::run(&pool, backend).await?;
         let blobs = Blobs::new(blobs::Place::open(&blobs)?);
         Ok(Store { pool, backend, blobs, notice: queue::Notice::of(&database) })
     }

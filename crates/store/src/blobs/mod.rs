@@ -35,7 +35,7 @@ pub struct Blob {
 /// The blobs of a store. Clones use the same connections.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    place: Place,
+    pub(crate) place: Place,
 }
 
 impl Blobs {
@@ -46,6 +46,12 @@ impl Blobs {
     /// Begins a blob.
     pub fn writer(&self) -> BlobWriter {
         BlobWriter::new(self.clone(), uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// Begins the blob of an id, which another store had.
+    pub(crate) fn writer_of(&self, id: &str) -> Result<BlobWriter, StoreError> {
+        self.path(id)?;
+        Ok(BlobWriter::new(self.clone(), id.to_owned()))
     }
 
     /// The bytes of a blob, in pieces as they come.
@@ -81,7 +87,7 @@ impl Blobs {
     }
 
     /// Where a blob is. Directories with very many files are slow on some systems, so there are 256 of them.
-    fn path(&self, id: &str) -> Result<Path, StoreError> {
+    pub(crate) fn path(&self, id: &str) -> Result<Path, StoreError> {
         if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(StoreError::Damaged("the id of a blob is not 32 hexadecimal digits".to_owned()));
         }

@@ -14,7 +14,7 @@ use crate::address::{BlobAddress, S3Address};
 /// A place for objects, and the path in it under which all of ours are.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    pub(super) objects: Arc<dyn ObjectStore>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(super) root: object_store::path::Path,
     /// The directory, when it is one.
     directory: Option<PathBuf>,

@@ -55,11 +55,16 @@ pub(crate) async fn drop_blob(transaction: &mut Transaction<'static, Any>, id: &
 }
 
 impl Store {
-    /// Removes the bytes of blobs whose rows are gone. Any number of processes may do so at the same time.
+    /// Removes the bytes of blobs whose rows are gone, unless a backup is being made. Any number of processes may do so at the same time.
     pub async fn sweep_dropped(&self) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
-            let sql = format!("SELECT id FROM dropped_blobs ORDER BY dropped_at, id LIMIT {BATCH}");
+            // One statement: what was dropped before a backup began is not in it.
+            let sql = format!(
+                "SELECT id FROM dropped_blobs WHERE NOT EXISTS (SELECT id FROM holds WHERE until > {}) \
+                 ORDER BY dropped_at, id LIMIT {BATCH}",
+                self.backend.now()
+            );
             let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
             for id in &ids {
                 self.blobs.delete(id).await?;
@@ -112,6 +117,10 @@ impl Store {
         for row in query.fetch_all(&self.pool).await? {
             let kept: String = row.try_get("id")?;
             ids.retain(|id| *id != kept);
+        }
+        // After the rows were looked for: a backup that begins later does not have them.
+        if self.is_held().await? {
+            return Ok(0);
         }
         for id in &ids {
             self.blobs.delete(id).await?;
