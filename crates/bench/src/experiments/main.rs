@@ -1,6 +1,7 @@
 //! `dictum-experiments`: what teaching does to recognition, on real speech.
 
 mod clips;
+mod corpora;
 mod grammars;
 mod rare_words;
 mod teacher;
@@ -49,6 +50,15 @@ enum Experiment {
         #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
         distractors: Vec<usize>,
     },
+    /// Texts of a domain, taught for recordings of it.
+    Corpora {
+        /// Folder of the texts `ljspeech.txt`, `arctic.txt` and `common_voice.txt`.
+        #[arg(long, default_value = "../shared/text")]
+        texts: PathBuf,
+        /// Customization weights.
+        #[arg(long, value_delimiter = ',', default_value = "0.3,0.5,0.8")]
+        weights: Vec<f32>,
+    },
     /// Speech that a grammar generates, and speech that it does not.
     Grammars,
 }
@@ -62,6 +72,9 @@ fn main() -> Result<(), Failure> {
     match arguments.experiment {
         Experiment::RareWords { weight, distractors } => {
             print!("{}", rare_words::run(&teacher, &some(clips), &distractors, weight)?);
+        }
+        Experiment::Corpora { texts, weights } => {
+            print!("{}", corpora::run(&teacher, &clips, &texts, &weights, common.every)?);
         }
         Experiment::Grammars => print!("{}", grammars::run(&teacher, &clips, common.every)?),
     }

@@ -99,7 +99,7 @@ pub fn run(teacher: &Teacher, clips: &[Clip], distractors: &[usize], weight: f32
             words.extend((0..count).map(|_| pool[random.below(pool.len())]));
             words.sort_unstable();
             words.dedup();
-            let custom: Customization = teacher.teach(&words)?;
+            let custom: Customization = teacher.teach(&words, &[])?;
             let recogniser = teacher.base.customized(&custom, weight)?;
             let taught = hear(&recogniser, &samples);
             let errors = [&base, &taught].map(|words| Errors::count(&clip.reference, words, &is_rare));

@@ -1,9 +1,12 @@
 //! Custom models, made and used in this process by the code that the server uses.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-use dictum_language::custom::{Snapshot, Training};
+use dictum_language::custom::corpus::{analyse, rules};
+use dictum_language::custom::{Counts, Limits, Snapshot, Training};
 use dictum_language::scoring::normalise;
 use dictum_language::{Dictionary, G2p, Pronouncer, SoundsLike};
 use dictum_models::customization::{CustomWord, Customization};
@@ -45,20 +48,39 @@ impl Teacher {
         said.iter().map(names).collect()
     }
 
-    /// A custom model of words alone.
-    pub fn teach(&self, words: &[&str]) -> Result<Customization, Failure> {
+    /// A custom model of words and texts. Words of the texts that the base model lacks are learnt, too.
+    pub fn teach(&self, words: &[&str], texts: &[&Path]) -> Result<Customization, Failure> {
         let lm = self.base.model().language_model();
         let mut training = Training::new(lm);
         let mut taught = Vec::with_capacity(words.len());
         for word in words {
-            let entry = CustomWord { word: (*word).to_owned(), display_as: None, pronunciations: self.pronounce(word) };
+            let entry = self.word(word);
             training.user_word_with(word, entry.share());
             taught.push(entry);
+        }
+        for text in texts {
+            let mut counts = Vec::new();
+            let input = BufReader::new(File::open(text).map_err(|error| format!("{}: {error}", text.display()))?);
+            let rules = rules("en-US").ok_or("there are no rules for English")?;
+            analyse(input, rules, lm.shared_vocabulary(), Limits::default(), &mut counts)?;
+            let mut counts = Counts::read(&counts[..], "counts")?;
+            for new in &counts.summary().new_words {
+                let entry = self.word(&new.word);
+                if !entry.pronunciations.is_empty() {
+                    training.text_word(&new.word);
+                    taught.push(entry);
+                }
+            }
+            training.text(&mut counts)?;
         }
         let mut bytes = Vec::new();
         training.write(&mut bytes)?;
         let snapshot = Arc::new(Snapshot::parse(bytes, lm.shared_vocabulary())?);
         Ok(Customization::new(&self.base, snapshot, &taught))
+    }
+
+    fn word(&self, word: &str) -> CustomWord {
+        CustomWord { word: word.to_owned(), display_as: None, pronunciations: self.pronounce(word) }
     }
 }
 

@@ -1,0 +1,151 @@
+//! Custom words and grammars on speech that flite synthesises.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use dictum_language::custom::{Snapshot, Training};
+use dictum_language::{G2p, Grammar, Pronouncer, SoundsLike};
+use dictum_models::customization::{CustomWord, Customization};
+use dictum_models::grammar::{GrammarNetwork, GrammarWord};
+use dictum_models::package::{DEBIAN_DIRECTORY, Package};
+use dictum_models::recogniser::{Band, Event, Options, Recogniser};
+
+struct Classroom {
+    base: Arc<Recogniser>,
+    pronouncer: Pronouncer,
+}
+
+impl Classroom {
+    fn open(test: &str) -> Option<Classroom> {
+        let directory = std::env::var_os("DICTUM_MODEL_DIR").map_or(PathBuf::from(DEBIAN_DIRECTORY), PathBuf::from);
+        if !directory.join("en-us").exists() || Command::new("flite").arg("--version").output().is_err() {
+            println!("skipped: {test}: no model in {} or no flite", directory.display());
+            return None;
+        }
+        let package = Package::debian(&directory);
+        let base = Arc::new(Recogniser::load(&package.name, &package.files).expect("the installed model loads"));
+        let dictionary = Arc::clone(base.model().dictionary());
+        Some(Classroom { base, pronouncer: Pronouncer::new(dictionary, G2p::en_us(), SoundsLike::English) })
+    }
+
+    fn pronounce(&self, word: &str) -> Vec<Vec<String>> {
+        let said = self.pronouncer.pronounce(word);
+        said.iter().map(|said| self.pronouncer.names(said).into_iter().map(str::to_owned).collect()).collect()
+    }
+
+    fn teach(&self, words: &[CustomWord]) -> Customization {
+        let lm = self.base.model().language_model();
+        let mut training = Training::new(lm);
+        for word in words {
+            training.user_word_with(&word.word, word.share());
+        }
+        let mut bytes = Vec::new();
+        training.write(&mut bytes).unwrap();
+        let snapshot = Snapshot::parse(bytes, lm.shared_vocabulary()).unwrap();
+        Customization::new(&self.base, Arc::new(snapshot), words)
+    }
+
+    fn grammar(&self, text: &str) -> Arc<Recogniser> {
+        let grammar = Arc::new(Grammar::parse_abnf(text.as_bytes()).unwrap());
+        let say = |word: &str| GrammarWord { pronunciations: self.pronounce(word), display_as: None };
+        self.base.with_grammar(&GrammarNetwork::new(&self.base, grammar, &say))
+    }
+}
+
+/// Half a second of silence, the text as flite's voice says it, half a second of silence; 16 kHz.
+fn say(text: &str) -> Vec<f32> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let spoken = Command::new("flite").args(["-voice", "rms", "-t", text, "-o"]).arg(file.path()).status().unwrap();
+    assert!(spoken.success());
+    let bytes = std::fs::read(file.path()).unwrap();
+    let pause = vec![0.0; 8_000];
+    let samples = bytes[44..].chunks_exact(2).map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0);
+    [&pause[..], &samples.collect::<Vec<_>>(), &pause].concat()
+}
+
+/// Text of all utterances and the least confidence.
+fn hear(recogniser: &Arc<Recogniser>, samples: &[f32], chunk: usize) -> (String, f32) {
+    let mut session = recogniser.session(Band::Broadband, Options::default());
+    let mut events: Vec<Event> = samples.chunks(chunk).flat_map(|chunk| session.push(chunk)).collect();
+    events.extend(session.finish());
+    let (mut texts, mut least) = (Vec::new(), 1.0_f32);
+    for event in events {
+        if let Event::Utterance(utterance) = event {
+            texts.push(utterance.alternatives[0].text());
+            least = least.min(utterance.alternatives[0].confidence);
+        }
+    }
+    (texts.join(" "), least)
+}
+
+#[test]
+fn a_taught_word_is_recognised_and_written_as_it_is_to_be_displayed() {
+    let Some(room) = Classroom::open("taught words") else { return };
+    let samples = say("we asked velmoradine for help");
+    let (before, _) = hear(&room.base, &samples, samples.len());
+    assert!(!before.contains("velmoradine"), "{before}");
+    let pronunciations = room.pronounce("velmoradine");
+    let display_as = Some("Velmoradine®".to_owned());
+    let word = CustomWord { word: "velmoradine".to_owned(), display_as, pronunciations };
+    let custom = room.teach(&[word]);
+    assert!(custom.pronunciation_count() > 0 && custom.size_bytes() > 0);
+    let taught = room.base.customized(&custom, 0.3).unwrap();
+    let (after, _) = hear(&taught, &samples, samples.len());
+    assert!(after.contains("Velmoradine®"), "{after}");
+    // The way the audio comes makes no difference, and neither does what else is recognised meanwhile.
+    assert_eq!(hear(&room.base, &samples, samples.len()).0, before);
+    assert_eq!(hear(&taught, &samples, 1_234).0, after);
+    // At weight 0 it is the base model.
+    let zero = room.base.customized(&custom, 0.0).unwrap();
+    assert_eq!(hear(&zero, &samples, samples.len()).0, before);
+}
+
+#[test]
+fn a_pronunciation_for_a_word_of_the_base_vocabulary_is_one_more() {
+    let Some(room) = Classroom::open("new pronunciations") else { return };
+    let samples = say("the green banana balloon is ready");
+    let said = |text: &str| -> Vec<Vec<String>> {
+        let said = room.pronouncer.sounds_like(text).unwrap();
+        said.iter().map(|said| room.pronouncer.names(said).into_iter().map(str::to_owned).collect()).collect()
+    };
+    let pronunciations = said("banana balloon");
+    let custom = room.teach(&[CustomWord { word: "project".to_owned(), display_as: None, pronunciations }]);
+    let taught = room.base.customized(&custom, 0.5).unwrap();
+    let (after, _) = hear(&taught, &samples, samples.len());
+    assert!(after.contains("project"), "{after}");
+    let plain = say("the project is ready");
+    assert!(hear(&taught, &plain, plain.len()).0.contains("project"));
+}
+
+#[test]
+fn a_grammar_recognises_its_phrases_and_doubts_others() {
+    let Some(room) = Classroom::open("grammars") else { return };
+    let commands = room.grammar(
+        "#ABNF 1.0 UTF-8; language en-US; root $command; $command = turn (on | off) the (light | radio) | stop the music;",
+    );
+    for phrase in ["turn on the radio", "turn off the light", "stop the music"] {
+        let samples = say(phrase);
+        let (heard, confidence) = hear(&commands, &samples, 800);
+        assert_eq!(heard, phrase);
+        assert!(confidence > 0.5, "{phrase}: {confidence}");
+    }
+    for other in ["the committee will meet again next thursday afternoon", "bring me seven yellow umbrellas please"] {
+        let samples = say(other);
+        let (heard, confidence) = hear(&commands, &samples, 800);
+        assert!(heard.is_empty() || confidence < 0.5, "{other}: {heard} {confidence}");
+    }
+}
+
+/// Histories that end in the same words lead to different places.
+#[test]
+fn a_grammar_keeps_its_states_apart() {
+    let Some(room) = Classroom::open("states of grammars") else { return };
+    let grammar = room.grammar(
+        "#ABNF 1.0 UTF-8; language en-US; root $r; $r = one two three four | nine two three six | seven two three <2> eight;",
+    );
+    for phrase in ["one two three four", "nine two three six", "seven two three three eight"] {
+        let samples = say(phrase);
+        assert_eq!(hear(&grammar, &samples, samples.len()).0, phrase);
+    }
+}
