@@ -2,6 +2,7 @@
 
 mod clips;
 mod corpora;
+mod cost;
 mod grammars;
 mod rare_words;
 mod teacher;
@@ -59,6 +60,12 @@ enum Experiment {
         #[arg(long, value_delimiter = ',', default_value = "0.3,0.5,0.8")]
         weights: Vec<f32>,
     },
+    /// What custom words cost in time, memory and CPU.
+    Cost {
+        /// Numbers of words.
+        #[arg(long, value_delimiter = ',', default_value = "1000,10000,90000")]
+        words: Vec<usize>,
+    },
     /// Speech that a grammar generates, and speech that it does not.
     Grammars,
 }
@@ -76,6 +83,7 @@ fn main() -> Result<(), Failure> {
         Experiment::Corpora { texts, weights } => {
             print!("{}", corpora::run(&teacher, &clips, &texts, &weights, common.every)?);
         }
+        Experiment::Cost { words } => print!("{}", cost::run(&teacher, &some(clips), &words)?),
         Experiment::Grammars => print!("{}", grammars::run(&teacher, &clips, common.every)?),
     }
     Ok(())

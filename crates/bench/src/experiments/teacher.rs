@@ -22,6 +22,12 @@ pub struct Teacher {
     pronouncer: Pronouncer,
 }
 
+/// What a training makes.
+pub struct Lesson {
+    snapshot: Vec<u8>,
+    words: Vec<CustomWord>,
+}
+
 impl Teacher {
     pub fn new(tuning: Tuning) -> Result<Teacher, Failure> {
         let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
@@ -48,8 +54,13 @@ impl Teacher {
         said.iter().map(names).collect()
     }
 
-    /// A custom model of words and texts. Words of the texts that the base model lacks are learnt, too.
+    /// A custom model of words and texts, ready to be used.
     pub fn teach(&self, words: &[&str], texts: &[&Path]) -> Result<Customization, Failure> {
+        self.load(self.train(words, texts)?)
+    }
+
+    /// Trains a custom model of words and texts. Words of the texts that the base model lacks are learnt, too.
+    pub fn train(&self, words: &[&str], texts: &[&Path]) -> Result<Lesson, Failure> {
         let lm = self.base.model().language_model();
         let mut training = Training::new(lm);
         let mut taught = Vec::with_capacity(words.len());
@@ -75,8 +86,14 @@ impl Teacher {
         }
         let mut bytes = Vec::new();
         training.write(&mut bytes)?;
-        let snapshot = Arc::new(Snapshot::parse(bytes, lm.shared_vocabulary())?);
-        Ok(Customization::new(&self.base, snapshot, &taught))
+        Ok(Lesson { snapshot: bytes, words: taught })
+    }
+
+    /// What was trained, as recognition uses it.
+    pub fn load(&self, lesson: Lesson) -> Result<Customization, Failure> {
+        let lm = self.base.model().language_model();
+        let snapshot = Arc::new(Snapshot::parse(lesson.snapshot, lm.shared_vocabulary())?);
+        Ok(Customization::new(&self.base, snapshot, &lesson.words))
     }
 
     fn word(&self, word: &str) -> CustomWord {
