@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use dictum_callbacks::{ChallengeError, Client, Refused};
 use dictum_store::{
-    Blob, Callback, Deletion, NewCallback, NewRecognition, Recognition, Registration, Removed, Store, StoreError,
+    Blob, Callback, Deletion, NewCallback, NewRecognition, QueueCount, Recognition, Registration, Removed, Store,
+    StoreError,
 };
 use futures::{Stream, StreamExt};
 use tokio::time::timeout;
@@ -143,6 +144,11 @@ impl Recognitions {
             tracing::warn!(%error, "audio of a customer is removed later");
         }
         Ok(removed)
+    }
+
+    /// How much work there is in every queue.
+    pub async fn queue_counts(&self) -> Result<Vec<QueueCount>, StoreError> {
+        self.store.queue_counts().await
     }
 
     /// Whether the store answers.

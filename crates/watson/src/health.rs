@@ -1,5 +1,6 @@
 //! How the server is: for supervisors and for Prometheus.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::header::{CONTENT_TYPE, FORWARDED, VIA};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use dictum_store::QueueCount;
 use serde_json::{Value, json};
 
 use crate::App;
@@ -58,21 +60,37 @@ pub(crate) async fn metrics(
         }
     };
     match shown {
-        true => Ok(figures(&app)),
+        true => Ok(figures(&app).await),
         false => Err(ApiError::not_found("Not Found")),
     }
 }
 
 /// The figures, to anybody.
 pub(crate) async fn all_metrics(State(app): State<App>) -> Response {
-    figures(&app)
+    figures(&app).await
 }
 
-fn figures(app: &App) -> Response {
+async fn figures(app: &App) -> Response {
     let mut text = String::new();
     app.service.write_metrics(&mut text);
+    // What cannot be asked now is left out: a figure that is not there is better than a wrong one.
+    if let Ok(Ok(counts)) = tokio::time::timeout(LONGEST_CHECK, app.recognitions.queue_counts()).await {
+        write_queues(&counts, &mut text);
+    }
     app.telemetry.write(&mut text);
     ([(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS))], text).into_response()
+}
+
+/// How much there is to do, for all processes that share the store.
+fn write_queues(counts: &[QueueCount], text: &mut String) {
+    text.push_str("# HELP dictum_queue_tickets Work in the queues, by whether somebody is at it.\n");
+    text.push_str("# TYPE dictum_queue_tickets gauge\n");
+    for QueueCount { queue, waiting, running } in counts {
+        for (state, count) in [("waiting", waiting), ("running", running)] {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "dictum_queue_tickets{{queue=\"{}\",state=\"{state}\"}} {count}", queue.name());
+        }
+    }
 }
 
 /// Whether a proxy says that the request is somebody else's. (One that is silent about it cannot be told from a neighbour.)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::hook::Hook;
 use common::{MULTIPART, Payload, Reply, Request, Server, audio, multipart};
 use dictum_store::Queue;
-use dictum_watson::WatsonConfig;
+use dictum_watson::{MetricsFor, WatsonConfig};
 use serde_json::{Value, json};
 
 fn recording() -> Vec<u8> {
@@ -135,7 +135,7 @@ async fn audio_beyond_the_limit_is_refused_announced_or_not() {
 /// async.md section 8, tests 6 and 8; section 7, ASY-G2
 #[tokio::test]
 async fn listing_and_deleting() {
-    let server = Server::without_model().await;
+    let server = Server::with_config(WatsonConfig { metrics: MetricsFor::Everybody, ..WatsonConfig::default() }).await;
     let mut ids = Vec::new();
     for _ in 0..103 {
         ids.push(created(&server, "").await);
@@ -145,6 +145,9 @@ async fn listing_and_deleting() {
         list["recognitions"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
     assert_eq!(listed.len(), 100);
     assert_eq!(listed[0], ids[102], "newest first");
+    let figures = server.get("/metrics").await.text();
+    let waiting = "dictum_queue_tickets{queue=\"recognition\",state=\"waiting\"} 103\n";
+    assert!(figures.contains(waiting) && figures.ends_with("# EOF\n"), "{figures}");
     // Claimed by a worker, as far as the server can tell.
     let ticket = server.store.claim(&[Queue::Recognition], "a test", Duration::from_secs(60)).await.unwrap().unwrap();
     server.store.begin_recognition(&ticket).await.unwrap();

@@ -9,11 +9,13 @@ mod fleet;
 mod hook;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{SPEECH, can_run, dictum, speak, stderr, stdout};
 use dictum_store::{Store, StoreConfig};
+use dictum_testbed::Postgres;
 use fleet::{Fleet, Random};
 use hook::Hook;
 use serde_json::Value;
@@ -29,22 +31,34 @@ fn number(variable: &str, usual: usize) -> usize {
 #[test]
 fn kill_on_sqlite() {
     if can_run("kill_on_sqlite", &["curl", SPEECH]) {
-        rounds(&[], StoreConfig::embedded, 1, 1);
+        rounds(StoreConfig::embedded, 1, 1);
     }
 }
 
-/// Rounds of a number of jobs, on stores of their own.
-fn rounds(arguments: &[String], store: impl Fn(&std::path::Path) -> StoreConfig, servers: usize, workers: usize) {
+/// Two servers and two workers that share a PostgreSQL, and a directory of blobs.
+#[test]
+fn kill_on_postgres() {
+    if !can_run("kill_on_postgres", &["curl", SPEECH]) {
+        return;
+    }
+    let Some(postgres) = Postgres::start("kill_on_postgres") else { return };
+    rounds(|data| StoreConfig { database: postgres.new_database(), ..StoreConfig::embedded(data) }, 2, 2);
+}
+
+/// Rounds of a number of jobs, each on a store of its own.
+fn rounds(new_store: impl Fn(&Path) -> StoreConfig, servers: usize, workers: usize) {
     let (rounds, jobs) = (number("DICTUM_KILL_ROUNDS", 1), number("DICTUM_KILL_JOBS", 30));
     for round in 0..rounds {
         let work = tempfile::tempdir().unwrap();
         let data = work.path().join("data");
         std::fs::create_dir(&data).unwrap();
+        let store = new_store(&data);
+        let arguments = ["--database", &store.database, "--blobs", &store.blobs].map(str::to_owned);
         let seed = number("DICTUM_KILL_SEED", std::process::id() as usize) + round;
-        println!("round {} of {rounds}: {jobs} jobs, seed {seed}", round + 1);
-        let outcome = Round::new(work.path(), arguments, servers, workers, seed).run(jobs);
+        println!("round {} of {rounds}: {jobs} jobs, {servers} servers, {workers} workers, seed {seed}", round + 1);
+        let outcome = Round::new(work.path(), &arguments, servers, workers, seed).run(jobs);
         println!("  {outcome}");
-        nothing_is_left(&store(&data));
+        nothing_is_left(&store);
     }
 }
 
@@ -69,7 +83,7 @@ struct Round {
 }
 
 impl Round {
-    fn new(work: &std::path::Path, arguments: &[String], servers: usize, workers: usize, seed: usize) -> Round {
+    fn new(work: &Path, arguments: &[String], servers: usize, workers: usize, seed: usize) -> Round {
         let data = work.join("data").display().to_string();
         let created = dictum(
             &[&["keys", "create", "--data", &data], &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dictum_store::{Queue, Retry, Store, StoreError, Ticket};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
@@ -106,13 +107,7 @@ impl Workers {
         };
         let (stop, drain) = (self.stop.clone(), drain.clone());
         let places = Arc::new(Semaphore::new(at_once));
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = drain.begun() => {}
-                () = shift.claim_for_ever(places, &drain) => {}
-            }
-        });
+        self.tasks.spawn(async move { shift.claim_until(&stop, &drain, places).await });
     }
 
     /// Ends all work: what is not finished yet is given back, as if it had not been begun.
@@ -135,19 +130,40 @@ struct Shift {
 }
 
 impl Shift {
-    async fn claim_for_ever(&self, places: Arc<Semaphore>, drain: &Drain) {
-        // The semaphore is never closed.
-        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    async fn claim_until(&self, stop: &CancellationToken, drain: &Drain, places: Arc<Semaphore>) {
+        let over = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = drain.begun() => {}
+            }
+        };
+        let mut over = Box::pin(over);
+        loop {
+            let place = tokio::select! {
+                biased;
+                () = &mut over => return,
+                place = Arc::clone(&places).acquire_owned() => place,
+            };
+            // The semaphore is never closed.
+            let Ok(place) = place else { return };
             // Listened for from before the look, so that what comes right after it is not slept through.
             let mut work = Box::pin(self.store.wait_for_work(self.config.look));
             let _ = futures::poll!(&mut work);
-            match self.store.claim(&[self.handler.queue()], &self.config.name, self.config.lease).await {
-                Ok(Some(ticket)) => self.begin(ticket, place, drain),
-                Ok(None) => work.await,
+            // Not given up half-way: the claim might have been made already.
+            let pause = match self.store.claim(&[self.handler.queue()], &self.config.name, self.config.lease).await {
+                Ok(Some(ticket)) => {
+                    self.begin(ticket, place, drain);
+                    continue;
+                }
+                Ok(None) => work.boxed(),
                 Err(error) => {
                     tracing::warn!(queue = self.handler.queue().name(), %error, "no work can be claimed");
-                    sleep(STORE_PAUSE).await;
+                    sleep(STORE_PAUSE).boxed()
                 }
+            };
+            tokio::select! {
+                () = &mut over => return,
+                () = pause => {}
             }
         }
     }

@@ -24,8 +24,8 @@ use crate::{Store, StoreError};
 pub use notifications::Notification;
 pub(crate) use notifications::forget_notifications;
 
-/// How often a job is begun before it is given up.
-const MOST_ATTEMPTS: u32 = 5;
+/// How often a job is begun before it is given up. Many, because workers that are killed count too, and they say nothing of the job.
+const MOST_ATTEMPTS: u32 = 20;
 /// Jobs that expire in one transaction at most.
 const EXPIRED_AT_ONCE: i64 = 100;
 
