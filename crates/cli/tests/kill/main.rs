@@ -74,6 +74,15 @@ fn nothing_is_left(config: &StoreConfig) {
     });
 }
 
+/// Says so when it goes.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 struct Round {
     fleet: Fleet,
     hook: Hook,
@@ -129,6 +138,8 @@ impl Round {
                 }
                 kills
             });
+            // Also when a check fails: the killer would go on for ever.
+            let _over = Over(&over);
             let ids: Vec<String> = (0..jobs).map(|_| self.create(&callback)).collect();
             let created = Instant::now();
             for id in &ids {
