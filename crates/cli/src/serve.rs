@@ -81,7 +81,7 @@ async fn serve(settings: &Settings, registry: Registry) -> Result<(), Failure> {
     let accounts = Accounts::open(store.clone(), settings.accounts()).await?;
     let access = accounts::access(settings, &accounts, address).await?;
     let client = Client::new(settings.callbacks())?;
-    let recognitions = Recognitions::new(store.clone(), client.clone());
+    let recognitions = Recognitions::new(store.clone(), client.clone()).with_quota(settings.quota());
     let interface = Interface::new(Arc::clone(&service), access, recognitions, settings.watson());
     // Work changes what is kept, too.
     let works = settings.jobs_in_server && !settings.server_read_only;

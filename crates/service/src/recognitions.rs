@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use dictum_callbacks::{ChallengeError, Client, Refused};
 use dictum_store::{
-    Blob, Callback, Deletion, NewCallback, NewRecognition, QueueCount, Recognition, Registration, Removed, Store,
-    StoreError,
+    Blob, Callback, Deletion, Exceeded, NewCallback, NewRecognition, QueueCount, Quota, Recognition, Registration,
+    Removed, Store, StoreError, Usage,
 };
 use futures::{Stream, StreamExt};
 use tokio::time::timeout;
@@ -48,22 +48,57 @@ pub enum ReceiveError<E> {
     /// There was too little of it (REC-L1).
     #[error("Stream was {0} bytes but needs to be at least {MINIMUM_BYTES} bytes.")]
     TooShort(u64),
+    /// The instance may not keep that much.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
     /// It could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Why an instance may have no further job.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// It has reached a limit.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an instance had when a request was admitted: how much more its body may bring.
+#[derive(Debug, Clone, Copy)]
+pub struct Room(Usage);
 
 /// The jobs and callback URLs of all instances.
 #[derive(Debug, Clone)]
 pub struct Recognitions {
     store: Store,
     client: Client,
+    quota: Quota,
 }
 
 impl Recognitions {
     /// Those in a store; callbacks are verified by `client`.
     pub fn new(store: Store, client: Client) -> Recognitions {
-        Recognitions { store, client }
+        Recognitions { store, client, quota: Quota::default() }
+    }
+
+    /// The same with limits for every instance.
+    pub fn with_quota(self, quota: Quota) -> Recognitions {
+        Recognitions { quota, ..self }
+    }
+
+    /// Whether an instance may have another job, and how much audio it may bring.
+    pub async fn admit(&self, instance: &str) -> Result<Room, AdmissionError> {
+        let usage = match self.quota.is_unlimited() {
+            true => Usage::default(),
+            false => self.store.usage(instance).await?,
+        };
+        self.quota.admits_job(&usage)?;
+        self.quota.admits_bytes(&usage, 1)?;
+        Ok(Room(usage))
     }
 
     /// Registers a callback URL after its server has answered a challenge (ASY-R1 to ASY-R7). Returns false when it had been
@@ -95,8 +130,9 @@ impl Recognitions {
         self.store.callback(instance, url).await
     }
 
-    /// Takes in audio, at most `most` bytes of it, piece by piece into the store. Who sends nothing for 30 s is given up.
-    pub async fn receive<S, E>(&self, body: &mut S, most: u64) -> Result<Blob, ReceiveError<E>>
+    /// Takes in audio, at most `most` bytes of it and no more than there is room for, piece by piece into the store. Who sends nothing
+    /// for 30 s is given up.
+    pub async fn receive<S, E>(&self, body: &mut S, most: u64, room: Room) -> Result<Blob, ReceiveError<E>>
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
@@ -108,6 +144,7 @@ impl Recognitions {
             if writer.size() + piece.len() as u64 > most {
                 return Err(ReceiveError::Upload(UploadError::TooLarge { limit: most }));
             }
+            self.quota.admits_bytes(&room.0, writer.size() + piece.len() as u64)?;
             writer.write(piece).await?;
         }
         match writer.size() {
@@ -116,9 +153,10 @@ impl Recognitions {
         }
     }
 
-    /// Creates a job of audio that was received.
-    pub async fn create(&self, new: &NewRecognition, audio: &Blob) -> Result<Recognition, StoreError> {
-        self.store.create_recognition(new, audio).await
+    /// Creates a job of audio that was received. Its results are kept no longer than the limit allows.
+    pub async fn create(&self, new: NewRecognition, audio: &Blob) -> Result<Recognition, StoreError> {
+        let new = NewRecognition { ttl: self.quota.kept(new.ttl), ..new };
+        self.store.create_recognition(&new, audio).await
     }
 
     /// The latest 100 jobs of an instance, newest first.

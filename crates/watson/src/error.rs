@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use dictum_audio::{AudioError, ContentTypeError};
 use dictum_models::{ModelsError, NameError};
 use dictum_service::accounts::AccessError;
-use dictum_service::recognitions::{ReceiveError, RegistrationError};
+use dictum_service::recognitions::{AdmissionError, ReceiveError, RegistrationError};
 use dictum_service::{Busy, SessionError, UploadError};
-use dictum_store::StoreError;
+use dictum_store::{Exceeded, StoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -181,10 +181,36 @@ where
         match error {
             ReceiveError::Upload(error) => error.into(),
             ReceiveError::TooShort(_) => ApiError::bad_request(error.to_string()),
+            ReceiveError::Exceeded(error) => error.into(),
             ReceiveError::Store(error) => error.into(),
         }
     }
 }
+
+impl From<AdmissionError> for ApiError {
+    fn from(error: AdmissionError) -> ApiError {
+        match error {
+            AdmissionError::Exceeded(error) => error.into(),
+            AdmissionError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Jobs end by themselves, so trying again helps; what is kept is for the client to delete.
+impl From<Exceeded> for ApiError {
+    fn from(error: Exceeded) -> ApiError {
+        match error {
+            Exceeded::Jobs { .. } => ApiError {
+                retry_after: Some(QUOTA_RETRY),
+                ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, error.to_string())
+            },
+            Exceeded::Storage { .. } => ApiError::new(StatusCode::FORBIDDEN, error.to_string()),
+        }
+    }
+}
+
+/// When to come back after too many jobs.
+const QUOTA_RETRY: Duration = Duration::from_secs(30);
 
 impl ApiError {
     /// Why a callback URL was not registered (ASY-R5, ASY-R7).

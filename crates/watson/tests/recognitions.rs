@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::hook::Hook;
 use common::{MULTIPART, Payload, Reply, Request, Server, audio, multipart};
-use dictum_store::Queue;
+use dictum_store::{Queue, Quota};
 use dictum_watson::{MetricsFor, WatsonConfig};
 use serde_json::{Value, json};
 
@@ -199,4 +199,35 @@ async fn a_database_that_is_away() {
         assert!(refused.header("retry-after").is_some());
     }
     assert_eq!(create(&server, "").await.status, 503);
+}
+
+/// Limits of an instance: refusals say which one, and what helps; an hour of `results_ttl` becomes what is allowed.
+#[tokio::test]
+async fn limits_of_an_instance() {
+    let server = Server::with_quota(Quota { jobs: Some(2), ..Quota::default() }).await;
+    let first = created(&server, "").await;
+    created(&server, "").await;
+    let refused = create(&server, "").await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(refused.text().contains("2 recognition jobs") && refused.header("retry-after").is_some());
+    assert_eq!(delete(&server, &first).await.status, 204);
+    created(&server, "").await;
+
+    let size = recording().len() as u64;
+    let server = Server::with_quota(Quota { storage: Some(size * 3 / 2), ..Quota::default() }).await;
+    let first = created(&server, "").await;
+    let refused = create(&server, "").await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains(&format!("keeps {size} bytes")), "{}", refused.text());
+    assert_eq!(delete(&server, &first).await.status, 204);
+    created(&server, "").await;
+
+    let server = Server::with_quota(Quota { results: Some(Duration::ZERO), ..Quota::default() }).await;
+    let id = created(&server, "results_ttl=60").await;
+    let lease = Duration::from_secs(60);
+    let ticket = server.store.claim(&[Queue::Recognition], "w", lease).await.unwrap().unwrap();
+    server.store.begin_recognition(&ticket).await.unwrap().unwrap();
+    assert!(server.store.complete_recognition(&ticket, "{}").await.unwrap());
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(get(&server, &id).await.status, 404);
 }

@@ -15,7 +15,7 @@ use dictum_callbacks::Signature;
 use dictum_models::RegistryConfig;
 use dictum_service::ServiceConfig;
 use dictum_service::accounts::AccountsConfig;
-use dictum_store::StoreConfig;
+use dictum_store::{Quota, StoreConfig};
 use dictum_watson::{MetricsFor, WatsonConfig, WebSocketConfig};
 pub use table::Settings;
 use table::{SETTINGS, Setting};
@@ -230,6 +230,16 @@ impl Settings {
         StoreConfig {
             database: self.store_database.0.clone().unwrap_or(embedded.database),
             blobs: self.store_blobs.0.clone().unwrap_or(embedded.blobs),
+        }
+    }
+
+    /// What every instance may have at most.
+    pub fn quota(&self) -> Quota {
+        let some = |number: usize| (number > 0).then_some(number as u64);
+        Quota {
+            storage: some(self.quota_storage_megabytes).map(|megabytes| megabytes.saturating_mul(1_000_000)),
+            jobs: some(self.quota_jobs),
+            results: some(self.quota_results_minutes).map(|minutes| Duration::from_secs(minutes.saturating_mul(60))),
         }
     }
 

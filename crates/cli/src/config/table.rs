@@ -232,12 +232,12 @@ settings! {
         "After SIGTERM or SIGINT new requests are answered 503; those under way have this long to finish. A second signal ends at once.";
     server_idle_seconds: usize = "60", "server.idle_seconds", "seconds", None, is_positive,
         "A connection without a request under way is closed after this long, also when it has sent a part of one's head.";
+    server_read_only: bool = "false", "server.read_only", "`true`, `false`", None, anything,
+        "Whether nothing that is kept may be changed: recognition and questions are answered, all else is answered 503, and no job is worked on. For the time of a move to another store.";
     store_database: StoreUrl = "", "store.database", "URL", Some("--database"), is_database,
         "Where rows are kept: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (with `?sslmode=require` and the other parameters of PostgreSQL's own programs) for several machines. None: `dictum.db` in the data directory. The password is not shown in logs, nor by `dictum config`.";
     store_blobs: StoreUrl = "", "store.blobs", "URL", Some("--blobs"), is_blobs,
         "Where larger things are kept (recordings, corpora, trained models): `file:DIRECTORY`, or `s3://BUCKET/PREFIX` for several machines, with `?region=NAME`, for other services than AWS `endpoint=URL`, and `path_style=false` where such a service wants the bucket in the host name. Credentials come from where AWS's own programs look (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and so on), or are written as `s3://ID:SECRET@BUCKET`. None: `blobs` in the data directory.";
-    server_read_only: bool = "false", "server.read_only", "`true`, `false`", None, anything,
-        "Whether nothing that is kept may be changed: recognition and questions are answered, all else is answered 503, and no job is worked on. For the time of a move to another store.";
     jobs_in_server: bool = "true", "jobs.in_server", "`true`, `false`", None, anything,
         "Whether `dictum serve` works on jobs itself. With `false` that is left to `dictum worker`.";
     jobs_recognitions: usize = "0", "jobs.recognitions", "number", None, anything,
@@ -250,6 +250,12 @@ settings! {
         "Hosts that clients may have called back although they are not on the public internet, such as `hooks.internal`, `10.1.2.3` or `10.1.0.0/16`. Others are refused, so that clients cannot have the server look at what only it can reach.";
     callbacks_signature: String = "sha1", "callbacks.signature", "`sha1`, `sha256`", None, is_signature,
         "Hash of `X-Callback-Signature`, an HMAC keyed with the `user_secret` of the registration.";
+    quota_storage_megabytes: usize = "0", "quota.storage_megabytes", "megabytes", None, anything,
+        "Most that a service instance may keep: recordings that wait to be recognised, corpora, audio resources, trained models. A request that would bring more is refused (403). 0: no limit.";
+    quota_jobs: usize = "0", "quota.jobs", "number", None, anything,
+        "Most recognition jobs of a service instance that have not ended; one more is refused (429). 0: no limit.";
+    quota_results_minutes: usize = "0", "quota.results_minutes", "minutes", None, anything,
+        "Longest that results of jobs are kept, whatever `results_ttl` asks for. 0: as long as it asks for.";
     tls_cert: Option<PathBuf> = "", "tls.cert", "PEM file", Some("serve --tls-cert"), anything,
         "Certificate of the server, followed by those that lead to its authority. With it the server speaks HTTPS only. Changed files are noticed within seconds, or at once on SIGHUP.";
     tls_key: Option<PathBuf> = "", "tls.key", "PEM file", Some("serve --tls-key"), anything,

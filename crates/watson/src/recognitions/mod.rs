@@ -14,6 +14,7 @@ use axum::http::header::EXPECT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dictum_service::accounts::Principal;
+use dictum_service::recognitions::Room;
 use dictum_store::{Deletion, NewRecognition};
 pub use format::WatsonJobs;
 
@@ -65,6 +66,7 @@ struct Asked<'a> {
 /// A request that could become a job once its audio is there.
 struct Checked {
     new: NewRecognition,
+    room: Room,
     warnings: Vec<String>,
 }
 
@@ -81,6 +83,7 @@ impl Asked<'_> {
                 "the callback_url is not registered; register it with POST /v1/register_callback first",
             ));
         }
+        let room = app.recognitions.admit(&principal.instance).await?;
         let new = NewRecognition {
             instance: principal.instance.clone(),
             // Settings and strings always serialise.
@@ -89,7 +92,7 @@ impl Asked<'_> {
             ttl: head.ttl,
             customer,
         };
-        Ok(Checked { new, warnings: head.warnings })
+        Ok(Checked { new, room, warnings: head.warnings })
     }
 }
 
@@ -100,8 +103,8 @@ impl Checked {
         app: &App,
         body: &mut axum::body::BodyDataStream,
     ) -> Result<(dictum_store::Recognition, Vec<String>), ApiError> {
-        let audio = app.recognitions.receive(body, app.config.max_job_bytes).await?;
-        Ok((app.recognitions.create(&self.new, &audio).await?, self.warnings))
+        let audio = app.recognitions.receive(body, app.config.max_job_bytes, self.room).await?;
+        Ok((app.recognitions.create(self.new, &audio).await?, self.warnings))
     }
 }
 

@@ -16,7 +16,7 @@ use dictum_service::accounts::{Access, Accounts, AccountsConfig};
 use dictum_service::jobs::{CallbackHandler, JobFormat, RecognitionHandler, Workers, WorkersConfig};
 use dictum_service::recognitions::Recognitions;
 use dictum_service::{Service, ServiceConfig};
-use dictum_store::Store;
+use dictum_store::{Quota, Store};
 use dictum_watson::recognitions::WatsonJobs;
 use dictum_watson::{WatsonConfig, router};
 use serde_json::Value;
@@ -90,6 +90,18 @@ impl Server {
         server
     }
 
+    /// A server without the model and with limits for every instance.
+    pub async fn with_quota(quota: Quota) -> Server {
+        let (package, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let service = service_of(package.path(), ServiceConfig::default());
+        let store = Store::open(directory.path()).await.unwrap();
+        let instance = store.ensure_instance("default").await.unwrap().id;
+        let access = Access::open(&instance, Duration::from_secs(3600)).unwrap();
+        let mut server = Self::limited(service, access, store, directory, WatsonConfig::default(), quota).await;
+        server.package = Some(package);
+        server
+    }
+
     /// A server with the real model.
     pub async fn with_model() -> Server {
         Self::start(shared_service().await, WatsonConfig::default()).await
@@ -143,11 +155,22 @@ impl Server {
         directory: tempfile::TempDir,
         config: WatsonConfig,
     ) -> Server {
+        Self::limited(service, access, store, directory, config, Quota::default()).await
+    }
+
+    async fn limited(
+        service: Arc<Service>,
+        access: Arc<Access>,
+        store: Store,
+        directory: tempfile::TempDir,
+        config: WatsonConfig,
+        quota: Quota,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let allow = vec!["127.0.0.1".to_owned()];
         let callbacks = Client::new(Config { allow, ..Config::default() }).unwrap();
-        let recognitions = Recognitions::new(store.clone(), callbacks.clone());
+        let recognitions = Recognitions::new(store.clone(), callbacks.clone()).with_quota(quota);
         let app = router(Arc::clone(&service), access, recognitions, config);
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Server { address, service, store, callbacks, task, directory, package: None }
