@@ -78,6 +78,8 @@ impl S3 {
                 ready.send(()).expect("somebody waits");
                 let accept = async {
                     while let Ok((socket, _)) = listener.accept().await {
+                        // Small pieces of answers would wait for each other.
+                        let _ = socket.set_nodelay(true);
                         let service = service.clone();
                         tokio::spawn(async move {
                             let server = Builder::new(TokioExecutor::new());
