@@ -6,6 +6,7 @@ use std::time::Duration;
 use dictum_callbacks::Client;
 use dictum_models::Registry;
 use dictum_service::Service;
+use dictum_service::customization::{Customizations, LanguageHandler};
 use dictum_service::jobs::{CallbackHandler, JobFormat, RecognitionHandler, Workers, WorkersConfig, keep_house};
 use dictum_store::Store;
 use dictum_watson::recognitions::WatsonJobs;
@@ -16,6 +17,8 @@ use crate::failure::Failure;
 use crate::output::print;
 use crate::serve::{Signals, start_log};
 
+/// Custom language models that are worked on at a time: each takes a thread and some hundred megabytes for the largest.
+const TRAININGS: usize = 2;
 /// How long the end of a process waits for work that is given back.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
@@ -29,13 +32,15 @@ pub fn start(settings: &Settings, service: &Arc<Service>, store: &Store, client:
         ..WorkersConfig::default()
     };
     let workers = Workers::new(store.clone(), config);
-    let format: Arc<dyn JobFormat> = Arc::new(WatsonJobs);
+    let customizations = Customizations::new(Arc::clone(service), store.clone());
+    let format: Arc<dyn JobFormat> = Arc::new(WatsonJobs::new(customizations.clone()));
     let recognition = RecognitionHandler::new(Arc::clone(service), store.clone(), Arc::clone(&format));
     let at_once = match settings.jobs_recognitions {
         0 => service.config().decode_threads,
         some => some,
     };
     workers.add(Arc::new(recognition), at_once, service.drain());
+    workers.add(Arc::new(LanguageHandler::new(customizations)), TRAININGS, service.drain());
     let callback = CallbackHandler::new(store.clone(), client, format);
     workers.add(Arc::new(callback), settings.jobs_callbacks, service.drain());
     workers

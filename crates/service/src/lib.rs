@@ -46,6 +46,7 @@
 pub mod accounts;
 mod clock;
 mod config;
+pub mod customization;
 mod decoding;
 mod drain;
 mod error;

@@ -101,6 +101,11 @@ impl Recognitions {
         Ok(Room(usage))
     }
 
+    /// Where they are kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Registers a callback URL after its server has answered a challenge (ASY-R1 to ASY-R7). Returns false when it had been
     /// registered before.
     pub async fn register(&self, new: &NewCallback<'_>) -> Result<bool, RegistrationError> {

@@ -33,6 +33,7 @@ mod backend;
 pub mod backup;
 mod blobs;
 mod callbacks;
+mod customizations;
 mod error;
 mod migrations;
 mod queue;
@@ -52,6 +53,10 @@ use address::{BlobAddress, DatabaseAddress};
 use backend::Backend;
 pub use blobs::{Blob, BlobWriter, Blobs, Swept};
 pub use callbacks::{Callback, NewCallback, Registration};
+pub use customizations::{
+    Analysis, Change, Customization, CustomizationStatus, NewCustomization, NewResource, Resource, ResourceKind,
+    ResourceStatus, Task, TrainedModel, WordRow,
+};
 pub use error::StoreError;
 pub use queue::{Cancel, NewTicket, Queue, QueueCount, Retry, Ticket};
 pub use quota::{Exceeded, Quota, Usage};

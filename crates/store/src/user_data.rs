@@ -1,6 +1,6 @@
 //! Everything that is labelled with a customer, removed at once (user-data.md).
 
-use crate::{Store, StoreError, callbacks, recognitions};
+use crate::{Store, StoreError, callbacks, customizations, recognitions};
 
 /// How much of a customer's was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct Removed {
     pub recognitions: u64,
     /// URLs that were registered for callbacks.
     pub callbacks: u64,
+    /// Custom models, with everything in them.
+    pub customizations: u64,
 }
 
 impl Store {
@@ -18,6 +20,7 @@ impl Store {
         let removed = Removed {
             recognitions: recognitions::delete_of_customer(&mut transaction, instance, customer).await?,
             callbacks: callbacks::delete_of_customer(&mut transaction, instance, customer).await?,
+            customizations: customizations::delete_of_customer(&mut transaction, instance, customer).await?,
         };
         transaction.commit().await?;
         Ok(removed)

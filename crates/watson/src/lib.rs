@@ -32,6 +32,7 @@
 //! | `GET /v1/recognize` (WebSocket) | transcripts of audio as it is spoken, see [`websocket`] |
 //! | `POST`, `GET /v1/recognitions`, `GET`, `DELETE /v1/recognitions/{id}` | jobs that transcribe audio, see [`recognitions`] |
 //! | `POST /v1/register_callback`, `POST /v1/unregister_callback` | URLs that are told what happens to jobs |
+//! | `/v1/customizations...` | custom language models, their corpora, words and grammars, see `customizations` |
 //! | `DELETE /v1/user_data` | the end of everything that is labelled with a customer id |
 //! | `POST /identity/token`, `POST /v1/authorize`, `POST /icp4d-api/v1/authorize`, `GET /v1/preauth/validateAuth` | a token for an API key, as IBM Cloud and Cloud Pak for Data give it |
 //! | `GET /health/live`, `GET /health/ready` | whether the process answers, and whether it takes requests |
@@ -49,6 +50,7 @@ mod audit;
 mod callbacks;
 mod config;
 pub mod credentials;
+mod customizations;
 pub mod documents;
 pub mod error;
 mod health;
@@ -73,8 +75,10 @@ use axum::http::{HeaderName, Method};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use dictum_models::ModelEntry;
+use dictum_models::recogniser::Recogniser;
 use dictum_service::Service;
 use dictum_service::accounts::Access;
+use dictum_service::customization::{Customizations, OUTDATED, Taught};
 use dictum_service::recognitions::Recognitions;
 use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
@@ -84,6 +88,7 @@ pub use config::{MetricsFor, WatsonConfig, WebSocketConfig};
 use error::ApiError;
 use http::{Prefixes, TRANSACTION_ID};
 use parameters::Settings;
+use parameters::plan::Plan;
 use telemetry::Telemetry;
 
 /// What the routes share.
@@ -92,6 +97,7 @@ pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     pub(crate) access: Arc<Access>,
     pub(crate) recognitions: Recognitions,
+    pub(crate) customizations: Customizations,
     pub(crate) config: Arc<WatsonConfig>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -111,6 +117,36 @@ impl App {
     }
 }
 
+/// What to recognise with for an instance: the model, with the custom one that the plan names, if it names one.
+pub(crate) async fn recogniser(
+    service: &Service,
+    customizations: &Customizations,
+    instance: &str,
+    model: &ModelEntry,
+    plan: &mut Plan,
+) -> Result<Arc<Recogniser>, ApiError> {
+    let Some(chosen) = &plan.customization else { return Ok(service.recogniser(model).await?) };
+    let taught = customizations.taught(instance, &chosen.id, model).await?;
+    let base = service.recogniser(model).await?;
+    customized(&base, taught.as_ref(), plan)
+}
+
+/// A model with a custom one, at the weight that the plan names.
+pub(crate) fn customized(
+    base: &Arc<Recogniser>,
+    taught: Option<&Taught>,
+    plan: &mut Plan,
+) -> Result<Arc<Recogniser>, ApiError> {
+    match (&plan.customization, taught) {
+        (None, _) => Ok(Arc::clone(base)),
+        (Some(_), None) => {
+            plan.warnings.push(OUTDATED.to_owned());
+            Ok(Arc::clone(base))
+        }
+        (Some(chosen), Some(taught)) => Ok(taught.recogniser(base, chosen.weight, chosen.grammar.as_deref())?),
+    }
+}
+
 /// The interface of a service, and the figures about it.
 pub struct Interface {
     app: App,
@@ -124,7 +160,9 @@ impl Interface {
         recognitions: Recognitions,
         config: WatsonConfig,
     ) -> Interface {
-        Interface { app: App { service, access, recognitions, config: Arc::new(config), telemetry: Arc::default() } }
+        let customizations = Customizations::new(Arc::clone(&service), recognitions.store().clone());
+        let (config, telemetry) = (Arc::new(config), Arc::default());
+        Interface { app: App { service, access, recognitions, customizations, config, telemetry } }
     }
 
     /// Everything in the [table of routes](openapi::document), under every base path.

@@ -11,7 +11,7 @@ use crate::error::ErrorBody;
 use crate::http::BaseUrl;
 use crate::parameters::value::Kind;
 use crate::parameters::{Effect, PARAMETERS, Parameter, Place};
-use crate::routes::{Answer, Content, Credentials, OPERATIONS, Operation, Query, RequestBody};
+use crate::routes::{Answer, Content, Credentials, Operation, Query, RequestBody, operations};
 
 /// Makes the schema of a document.
 pub(crate) type Schema = fn(&mut SchemaGenerator) -> schemars::Schema;
@@ -53,7 +53,7 @@ pub fn document(url: &str) -> Value {
         .into_generator();
     let error = generator.subschema_for::<ErrorBody<'static>>();
     let mut paths = Map::new();
-    for operation in OPERATIONS {
+    for operation in operations() {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.verb.name()] = describe(operation, &mut generator);
     }
@@ -154,6 +154,14 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
                 names.iter().map(|name| ((*name).to_owned(), json!({ "type": ["string", "null"] }))).collect();
             let schema = json!({ "type": "object", "properties": properties });
             described["requestBody"] = json!({ "required": true, "content": { media: { "schema": schema } } });
+        }
+        RequestBody::Object => {
+            let content = json!({ "application/json": { "schema": { "type": "object" } } });
+            described["requestBody"] = json!({ "required": true, "content": content });
+        }
+        RequestBody::Text(types) => {
+            let content: Map<String, Value> = types.iter().map(|media| ((*media).to_owned(), json!({}))).collect();
+            described["requestBody"] = json!({ "required": true, "content": content });
         }
     }
     let schemes: &[&str] = match operation.credentials {
@@ -335,10 +343,10 @@ mod tests {
 
     #[test]
     fn operations_have_names_of_their_own() {
-        let mut names: Vec<_> = OPERATIONS.iter().map(|operation| operation.id).collect();
+        let mut names: Vec<_> = operations().map(|operation| operation.id).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), OPERATIONS.len());
+        assert_eq!(names.len(), operations().count());
     }
 
     #[test]

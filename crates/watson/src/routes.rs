@@ -12,7 +12,9 @@ use crate::documents::{SpeechModel, SpeechModels, SpeechRecognitionResults};
 use crate::openapi::{Schema, schema_of};
 use crate::parameters::Place;
 use crate::recognitions::documents::{RecognitionJob, RecognitionJobs, RegisterStatus};
-use crate::{App, callbacks, health, http, models, openapi, recognitions, recognize, user_data, websocket};
+use crate::{
+    App, callbacks, customizations, health, http, models, openapi, recognitions, recognize, user_data, websocket,
+};
 
 /// One method on one path.
 pub(crate) struct Operation {
@@ -29,7 +31,7 @@ pub(crate) struct Operation {
     pub(crate) answers: &'static [Answer],
     /// The statuses with which it may fail, besides those of every operation.
     pub(crate) refusals: &'static [u16],
-    handler: fn() -> MethodRouter<App>,
+    pub(crate) handler: fn() -> MethodRouter<App>,
 }
 
 /// The methods there are.
@@ -37,6 +39,7 @@ pub(crate) struct Operation {
 pub(crate) enum Verb {
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -46,6 +49,7 @@ impl Verb {
         match self {
             Verb::Get => "get",
             Verb::Post => "post",
+            Verb::Put => "put",
             Verb::Delete => "delete",
         }
     }
@@ -94,6 +98,10 @@ pub(crate) enum RequestBody {
         media: &'static str,
         names: &'static [&'static str],
     },
+    /// A JSON object.
+    Object,
+    /// A text of one of these types.
+    Text(&'static [&'static str]),
 }
 
 /// An answer.
@@ -126,7 +134,7 @@ impl Operation {
     }
 }
 
-const fn ok(meaning: &'static str, content: Content) -> Answer {
+pub(crate) const fn ok(meaning: &'static str, content: Content) -> Answer {
     Answer { status: 200, meaning, content }
 }
 
@@ -138,7 +146,11 @@ const CALLBACK_URL: Named =
     Named { name: "callback_url", required: true, meaning: "An http or https URL that is told what happens to jobs" };
 
 /// Everything that is served.
-pub(crate) static OPERATIONS: &[Operation] = &[
+pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(customizations::routes::OPERATIONS)
+}
+
+static OPERATIONS: &[Operation] = &[
     Operation {
         verb: Verb::Get,
         path: "/v1/models",
@@ -396,7 +408,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 
 /// The router of the table. Those that want credentials are behind the check of them.
 pub(crate) fn router(app: &App) -> Router<App> {
-    OPERATIONS.iter().fold(Router::new(), |router, operation| {
+    operations().fold(Router::new(), |router, operation| {
         let handler = (operation.handler)();
         let handler = match app.config.read_only && operation.modifies() {
             true => handler.route_layer(from_fn_with_state(app.clone(), http::refuse_modification)),
@@ -415,7 +427,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
 
 /// The route of a request as a label: its path in the table, whatever the client wrote.
 pub(crate) fn label(matched: Option<&str>) -> &'static str {
-    let known = OPERATIONS.iter().map(|operation| operation.path).find(|path| Some(*path) == matched);
+    let known = operations().map(|operation| operation.path).find(|path| Some(*path) == matched);
     known.unwrap_or("none")
 }
 

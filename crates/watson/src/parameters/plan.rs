@@ -29,8 +29,21 @@ pub struct Plan {
     pub processing_metrics: Option<Duration>,
     /// What the answer shows.
     pub show: Show,
+    /// The custom language model to recognise with.
+    pub customization: Option<Chosen>,
     /// What the client is told about its parameters.
     pub warnings: Vec<String>,
+}
+
+/// A custom language model that a request names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chosen {
+    /// Its GUID.
+    pub id: String,
+    /// At this weight; `None`: at that of its training.
+    pub weight: Option<f64>,
+    /// The grammar of it that says what is recognised.
+    pub grammar: Option<String>,
 }
 
 /// Which optional members the answer has.
@@ -56,7 +69,7 @@ pub struct Show {
 pub fn plan(mut given: Given, model: &ModelEntry) -> Result<Plan, ApiError> {
     let unsupported = drop_unsupported(&mut given, model);
     refuse_unsupported(&given.settings, model)?;
-    refuse_customization(&given.settings)?;
+    let customization = customization(&given.settings)?;
     refuse_version(&mut given, model)?;
     note_idle_detection(&mut given, model);
     forget_inapplicable(&mut given, model);
@@ -108,6 +121,7 @@ pub fn plan(mut given: Given, model: &ModelEntry) -> Result<Plan, ApiError> {
             audio_metrics: on(settings.audio_metrics),
             keywords,
         },
+        customization,
         warnings,
     })
 }
@@ -139,21 +153,26 @@ fn refuse_unsupported(settings: &Settings, model: &ModelEntry) -> Result<(), Api
     Ok(())
 }
 
-/// There are no custom models yet, so every identifier that is well-formed is one that the client does not own.
-fn refuse_customization(settings: &Settings) -> Result<(), ApiError> {
+/// The custom model that a request names. There are no acoustic ones yet, so every well-formed identifier of one is one that the
+/// client does not own.
+fn customization(settings: &Settings) -> Result<Option<Chosen>, ApiError> {
     if settings.customization_id.is_some() && settings.language_customization_id.is_some() {
         let message = "You cannot specify both 'customization_id' and 'language_customization_id' parameter!";
         return Err(ApiError::bad_request(message));
     }
-    let language = settings.language_customization_id.as_ref().or(settings.customization_id.as_ref());
-    if settings.grammar_name.is_some() && language.is_none() {
-        return Err(ApiError::bad_request(
-            "grammar_name needs the language_customization_id of the model the grammar belongs to",
-        ));
+    if let Some(id) = &settings.acoustic_customization_id {
+        return Err(ApiError::unauthorized(format!("Invalid customization_id '{id}' for user")));
     }
-    match language.or(settings.acoustic_customization_id.as_ref()) {
-        Some(id) => Err(ApiError::unauthorized(format!("Invalid customization_id '{id}' for user"))),
-        None => Ok(()),
+    let language = settings.language_customization_id.as_ref().or(settings.customization_id.as_ref());
+    match (&settings.grammar_name, language) {
+        (Some(_), None) => Err(ApiError::bad_request(
+            "grammar_name needs the language_customization_id of the model the grammar belongs to",
+        )),
+        (None, None) => Ok(None),
+        (grammar, Some(id)) => {
+            let (weight, grammar) = (settings.customization_weight, grammar.clone());
+            Ok(Some(Chosen { id: id.clone(), weight, grammar }))
+        }
     }
 }
 

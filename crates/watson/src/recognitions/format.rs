@@ -1,6 +1,7 @@
 //! What workers do for this wire format.
 
 use dictum_audio::ContentType;
+use dictum_service::customization::Customizations;
 use dictum_service::jobs::{AudioStream, JobFailure, JobFormat};
 use dictum_service::session::{SessionRequest, Update, Updates};
 use dictum_service::{Delivery, Service, SessionError, UploadError, UploadLimits, upload};
@@ -15,11 +16,21 @@ use crate::documents::ProcessingMetrics;
 use crate::error::ApiError;
 use crate::parameters::Given;
 use crate::parameters::plan::plan;
+use crate::recogniser;
 use crate::transcript::Transcript;
 
 /// Jobs in the documents of Watson Speech to Text.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct WatsonJobs;
+#[derive(Clone)]
+pub struct WatsonJobs {
+    customizations: Customizations,
+}
+
+impl WatsonJobs {
+    /// Jobs that may be recognised with these custom models.
+    pub fn new(customizations: Customizations) -> WatsonJobs {
+        WatsonJobs { customizations }
+    }
+}
 
 impl JobFormat for WatsonJobs {
     fn recognise<'a>(
@@ -28,7 +39,7 @@ impl JobFormat for WatsonJobs {
         request: &'a str,
         audio: AudioStream,
     ) -> BoxFuture<'a, Result<String, JobFailure>> {
-        recognise(service, request, audio).boxed()
+        recognise(service, &self.customizations, request, audio).boxed()
     }
 
     fn notification(&self, notification: &Notification) -> Vec<u8> {
@@ -45,16 +56,23 @@ fn failure(error: &ApiError) -> JobFailure {
     }
 }
 
-async fn recognise(service: &Service, request: &str, mut audio: AudioStream) -> Result<String, JobFailure> {
+async fn recognise(
+    service: &Service,
+    customizations: &Customizations,
+    request: &str,
+    mut audio: AudioStream,
+) -> Result<String, JobFailure> {
     let unreadable = |error: serde_json::Error| JobFailure::Failed(format!("the request is not understood: {error}"));
     let request: JobRequest = serde_json::from_str(request).map_err(unreadable)?;
     let name = request.settings.model.clone().unwrap_or_default();
     // Another worker may have the model, or this one after its next start.
     let model = service.registry().resolve(&name).map_err(|error| JobFailure::Trouble(error.to_string()))?;
-    let recogniser = service.recogniser(&model).await.map_err(|error| JobFailure::Trouble(error.to_string()))?;
+    service.recogniser(&model).await.map_err(|error| JobFailure::Trouble(error.to_string()))?;
     let content_type = ContentType::parse(Some(&request.content_type)).map_err(|error| failure(&error.into()))?;
     let given = Given { settings: request.settings, ..Given::default() };
-    let plan = plan(given, &model).map_err(|error| failure(&error))?;
+    let mut plan = plan(given, &model).map_err(|error| failure(&error))?;
+    let recogniser = recogniser(service, customizations, &request.instance, &model, &mut plan).await;
+    let recogniser = recogniser.map_err(|error| failure(&error))?;
     let admission = service.admit_background().await;
     let admission = admission.ok_or_else(|| JobFailure::Trouble("the process ends".to_owned()))?;
     let (input, updates) = admission.start(SessionRequest {

@@ -75,7 +75,11 @@ impl Asked<'_> {
     async fn check(&self, app: &App, principal: &Principal) -> Result<Checked, ApiError> {
         require_json_accepted(self.headers)?;
         let customer = user_data::customer(self.headers)?;
-        let head = Head::read(app, self.headers, self.query, self.streamed)?;
+        let mut head = Head::read(app, self.headers, self.query, self.streamed)?;
+        head.request.instance.clone_from(&principal.instance);
+        if let Some((id, model)) = &head.customization {
+            app.customizations.taught(&principal.instance, id, model).await?;
+        }
         if let Some(wanted) = &head.callback
             && app.recognitions.callback(&principal.instance, &wanted.url).await?.is_none()
         {

@@ -29,6 +29,9 @@ pub(super) struct JobRequest {
     pub(super) content_type: String,
     /// Whether it was sent in pieces as it came about (REC-L5 is about those only).
     pub(super) streamed: bool,
+    /// The instance that it is recognised for.
+    #[serde(default)]
+    pub(super) instance: String,
 }
 
 /// A job as far as the head of its request tells.
@@ -38,6 +41,8 @@ pub(super) struct Head {
     pub(super) callback: Option<Wanted>,
     pub(super) ttl: Duration,
     pub(super) warnings: Vec<String>,
+    /// The custom model that it is to be recognised with, and its base model.
+    pub(super) customization: Option<(String, ModelEntry)>,
 }
 
 impl Head {
@@ -72,12 +77,14 @@ impl Head {
         // Planned again when the job is begun; here for what it refuses and warns of.
         let plan = plan(given.clone(), model)?;
         warnings.extend(plan.warnings);
+        let customization = plan.customization.map(|chosen| (chosen.id, model.clone()));
         given.settings.model = Some(model.info.name.clone());
         Ok(Head {
-            request: JobRequest { settings: given.settings, content_type, streamed },
+            request: JobRequest { settings: given.settings, content_type, streamed, instance: String::new() },
             callback: url.map(|url| Wanted { url, events, user_token }),
             ttl: Duration::from_secs(minutes.saturating_mul(60)),
             warnings,
+            customization,
         })
     }
 }

@@ -15,13 +15,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dictum_audio::ContentType;
 use dictum_models::ModelEntry;
+use dictum_service::accounts::Principal;
 use dictum_service::session::{SessionRequest, Summary, Update, Updates};
 use dictum_service::{Admission, Delivery, SessionClock, UploadError, UploadLimits, upload};
 use futures::Stream;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::App;
 use crate::documents::SpeechRecognitionResults;
 use crate::error::ApiError;
 use crate::http::{LengthAnnounced, discard, require_json_accepted};
@@ -29,6 +29,7 @@ use crate::observe::Notes;
 use crate::parameters::plan::{Plan, plan};
 use crate::parameters::{Given, Place};
 use crate::transcript::Transcript;
+use crate::{App, recogniser};
 
 /// A request as far as its head tells.
 struct Head {
@@ -37,6 +38,8 @@ struct Head {
     delivery: Delivery,
     body: BodyKind,
     notes: Notes,
+    /// The instance that it is recognised for.
+    instance: String,
 }
 
 /// What the body is.
@@ -96,7 +99,8 @@ fn read_head(app: &App, parts: &request::Parts) -> Result<Head, ApiError> {
     let limit = app.config.max_audio_bytes;
     let delivery = if announced { Delivery::OneShot } else { Delivery::Streaming };
     let notes = parts.extensions.get::<Notes>().cloned().unwrap_or_default();
-    let head = Head { given, model, delivery, body, notes };
+    let instance = parts.extensions.get::<Principal>().map(|principal| principal.instance.clone()).unwrap_or_default();
+    let head = Head { given, model, delivery, body, notes, instance };
     match (&head.body, length) {
         (BodyKind::Audio(_), Some(length)) if length > limit => Err(ApiError::too_large(limit)),
         (BodyKind::Audio(_), _) => {
@@ -135,7 +139,8 @@ async fn run(
     match head.body {
         BodyKind::Audio(content_type) => {
             let plan = plan(head.given, &head.model)?;
-            let mut recording = Transcription::new(app, admission, head.model, plan, head.notes, received).await?;
+            let asked = Asked { instance: &head.instance, model: head.model, plan, notes: head.notes };
+            let mut recording = Transcription::new(app, admission, asked, received).await?;
             recording.recognise(body, content_type, limits).await?;
             Ok(recording.results())
         }
@@ -143,7 +148,8 @@ async fn run(
             let mut parts = multipart::Parts::new(body, &boundary, app.config.max_audio_bytes);
             let multipart::Metadata { given, content_type, announced } = in_time(parts.metadata(head.given)).await?;
             let plan = plan(given, &head.model)?;
-            let mut recording = Transcription::new(app, admission, head.model, plan, head.notes, received).await?;
+            let asked = Asked { instance: &head.instance, model: head.model, plan, notes: head.notes };
+            let mut recording = Transcription::new(app, admission, asked, received).await?;
             let mut left = limits;
             let mut count = 0;
             while let Some(mut part) = in_time(parts.next_upload()).await? {
@@ -177,16 +183,22 @@ struct Transcription {
     transcript: Transcript,
 }
 
+/// What is asked for.
+struct Asked<'a> {
+    instance: &'a str,
+    model: ModelEntry,
+    plan: Plan,
+    notes: Notes,
+}
+
 impl Transcription {
     async fn new(
         app: &App,
         admission: Admission,
-        model: ModelEntry,
-        plan: Plan,
-        notes: Notes,
+        Asked { instance, model, mut plan, notes }: Asked<'_>,
         received: oneshot::Sender<()>,
     ) -> Result<Transcription, ApiError> {
-        let recogniser = app.service.recogniser(&model).await?;
+        let recogniser = recogniser(&app.service, &app.customizations, instance, &model, &mut plan).await?;
         let transcript = Transcript::new(plan.show.clone());
         Ok(Transcription { admission, recogniser, model, plan, notes, received: Some(received), transcript })
     }

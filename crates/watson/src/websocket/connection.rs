@@ -1,10 +1,11 @@
 //! One connection, from its first message to its last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dictum_audio::ContentType;
-use dictum_models::recogniser::Event;
+use dictum_models::recogniser::{Event, Recogniser};
 use dictum_service::session::{AudioInput, SessionRequest, Summary, Update, Updates};
 use dictum_service::{Admission, SessionClock, SessionError};
 use serde_json::{Map, Value as Json};
@@ -17,6 +18,7 @@ use super::handshake::Opened;
 use super::lifecycle::{Lifecycle, State, Step};
 use super::messages::{ClientMessage, Fault, NOT_PARAMETERS, ServerMessage, content_type};
 use super::wire::{Arrival, Wire};
+use crate::customized;
 use crate::documents::ProcessingMetrics;
 use crate::parameters::Place;
 use crate::parameters::plan::{Plan, plan};
@@ -47,6 +49,7 @@ pub(super) struct Connection<S> {
 /// What the last `start` says; it stays in force until the next (WS-2).
 struct Parameters {
     plan: Plan,
+    recogniser: Arc<Recogniser>,
     content_type: ContentType,
     /// What the client has not been told yet.
     warnings: Vec<String>,
@@ -266,8 +269,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut given = self.opened.given.clone();
         given.read_json(members, Place::SocketStart, &NOT_PARAMETERS)?;
         let mut plan = plan(given, &self.opened.model)?;
+        let recogniser = customized(&self.opened.recogniser, self.opened.taught.as_ref(), &mut plan)?;
         let warnings = std::mem::take(&mut plan.warnings);
-        Ok(Parameters { plan, content_type, warnings })
+        Ok(Parameters { plan, recogniser, content_type, warnings })
     }
 
     /// Begins a request.
@@ -280,10 +284,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(admission) => admission,
             None => self.opened.app.service.admit()?,
         };
-        let Some(Parameters { plan, content_type, warnings }) = &mut self.parameters else { return Ok(()) };
+        let Some(Parameters { plan, recogniser, content_type, warnings }) = &mut self.parameters else { return Ok(()) };
         let (input, updates) = admission.start(SessionRequest {
             model: self.opened.model.clone(),
-            recogniser: self.opened.recogniser.clone(),
+            recogniser: Arc::clone(recogniser),
             content_type: content_type.clone(),
             options: plan.options.clone(),
             inactivity_timeout: plan.inactivity_timeout,

@@ -189,6 +189,7 @@ mod tests {
             inactivity_timeout: None,
             processing_metrics: None,
             show: Show { audio_metrics: true, ..Show::default() },
+            customization: None,
             warnings: vec![],
         }
     }

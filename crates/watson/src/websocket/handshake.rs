@@ -9,6 +9,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dictum_models::ModelEntry;
 use dictum_models::recogniser::Recogniser;
+use dictum_service::accounts::Principal;
+use dictum_service::customization::Taught;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tracing::Instrument;
@@ -27,6 +29,8 @@ pub(super) struct Opened {
     pub(super) given: Given,
     pub(super) model: ModelEntry,
     pub(super) recogniser: Arc<Recogniser>,
+    /// The custom model that goes with it, if one was asked for and can be had.
+    pub(super) taught: Option<Taught>,
 }
 
 /// The route: `GET /v1/recognize` as a WebSocket handshake.
@@ -35,7 +39,9 @@ pub(crate) async fn connect(State(app): State<App>, mut request: Request) -> Res
         Ok(accepted) => accepted,
         Err(problem) => return not_a_handshake(&problem.to_string()),
     };
-    let opened = match open(app, request.uri().query().unwrap_or_default()).await {
+    let instance = request.extensions().get::<Principal>().map(|principal| principal.instance.clone());
+    let query = request.uri().query().unwrap_or_default();
+    let opened = match open(app, &instance.unwrap_or_default(), query).await {
         Ok(opened) => opened,
         Err(error) => return error.into_response(),
     };
@@ -55,19 +61,27 @@ pub(crate) async fn connect(State(app): State<App>, mut request: Request) -> Res
 }
 
 /// Checks all that the query says, and whether there is room for one more who recognises.
-async fn open(app: App, query: &str) -> Result<Opened, ApiError> {
+async fn open(app: App, instance: &str, query: &str) -> Result<Opened, ApiError> {
     let mut given = Given::default();
     given.read_query(query, Place::SocketQuery)?;
     let model = app.chosen_model(&given.settings)?;
-    plan(given.clone(), &model).map_err(|error| match error.status() {
+    let as_observed = |error: ApiError| match error.status() {
         // Observed of the service; a 401 would have SDKs complain about the credentials.
         StatusCode::UNAUTHORIZED => ApiError::bad_request(error.message()),
         _ => error,
-    })?;
+    };
+    let plan = plan(given.clone(), &model).map_err(as_observed)?;
+    let taught = match &plan.customization {
+        Some(chosen) => {
+            let taught = app.customizations.taught(instance, &chosen.id, &model).await;
+            taught.map_err(|error| as_observed(error.into()))?
+        }
+        None => None,
+    };
     let recogniser = app.service.recogniser(&model).await?;
     // The permit is taken when a request begins: connections on which nothing is said do not use one up.
     app.service.admit()?;
-    Ok(Opened { app, given, model, recogniser })
+    Ok(Opened { app, given, model, recogniser, taught })
 }
 
 fn not_a_handshake(problem: &str) -> Response {

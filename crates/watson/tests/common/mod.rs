@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use dictum_callbacks::{Client, Config};
 use dictum_models::{Registry, RegistryConfig};
 use dictum_service::accounts::{Access, Accounts, AccountsConfig};
+use dictum_service::customization::{Customizations, LanguageHandler};
 use dictum_service::jobs::{CallbackHandler, JobFormat, RecognitionHandler, Workers, WorkersConfig};
 use dictum_service::recognitions::Recognitions;
 use dictum_service::{Service, ServiceConfig};
@@ -180,9 +181,11 @@ impl Server {
     pub fn workers(&self, recognitions: usize) -> Workers {
         let config = WorkersConfig { look: Duration::from_millis(50), ..WorkersConfig::default() };
         let workers = Workers::new(self.store.clone(), config);
-        let format: Arc<dyn JobFormat> = Arc::new(WatsonJobs);
+        let customizations = Customizations::new(Arc::clone(&self.service), self.store.clone());
+        let format: Arc<dyn JobFormat> = Arc::new(WatsonJobs::new(customizations.clone()));
         let recognition = RecognitionHandler::new(Arc::clone(&self.service), self.store.clone(), Arc::clone(&format));
         workers.add(Arc::new(recognition), recognitions, self.service.drain());
+        workers.add(Arc::new(LanguageHandler::new(customizations)), 1, self.service.drain());
         let callback = CallbackHandler::new(self.store.clone(), self.callbacks.clone(), format);
         workers.add(Arc::new(callback), 4, self.service.drain());
         workers
