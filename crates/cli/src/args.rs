@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::config::ConfigError;
+use crate::customize::args::{CustomizeArgs, weight};
 
 /// Speech to text on your own machine: a server that speaks the Watson Speech to Text interface, and the tools around it.
 #[derive(Debug, Parser)]
@@ -80,6 +81,8 @@ pub enum Command {
     /// Show which models are installed, and whether they are intact.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Teach recognition words and ways of speaking: make, fill and train custom language models.
+    Customize(CustomizeArgs),
     /// Measure recognition on recordings with known transcripts.
     Eval(EvalArgs),
     /// Convert an audio file to 16-bit WAV, as the recogniser hears it.
@@ -216,6 +219,18 @@ pub struct ModelArgs {
     /// Model to recognise with. Without one: the default model, or its narrowband side for audio below 16 kHz.
     #[arg(long, short, value_name = "NAME")]
     pub model: Option<String>,
+    /// Custom language model to recognise with: its id or its name in the local store. Without --model, over its base model.
+    #[arg(long, value_name = "ID", alias = "language-customization-id")]
+    pub language_customization: Option<String>,
+    /// How much the custom model weighs, 0.0 to 1.0. [default: as it was trained]
+    #[arg(long, value_name = "WEIGHT", value_parser = weight, requires = "language_customization")]
+    pub customization_weight: Option<f64>,
+    /// Recognise what this grammar of the custom model generates, and nothing else.
+    #[arg(long, value_name = "NAME", requires = "language_customization")]
+    pub grammar: Option<String>,
+    /// Service instance that the custom model belongs to.
+    #[arg(long, value_name = "NAME", default_value = dictum_service::accounts::DEFAULT_INSTANCE)]
+    pub instance: String,
 }
 
 /// How transcripts are written.
@@ -288,7 +303,7 @@ pub struct EvalArgs {
     #[arg(long)]
     pub telephone: bool,
     /// Score these transcripts (lines of path, tab, transcript) instead of recognising.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["telephone", "model"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["telephone", "model", "language_customization"])]
     pub hypotheses: Option<PathBuf>,
     /// Write path, errors, reference and what was recognised for every clip to this tab-separated file.
     #[arg(long, value_name = "FILE")]

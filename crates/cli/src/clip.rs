@@ -54,10 +54,17 @@ pub enum ModelError {
     Package(#[from] ModelsError),
 }
 
+/// The model of a name.
+pub fn entry(registry: &Registry, name: &str) -> Result<ModelEntry, ModelError> {
+    registry.resolve(name).map_err(|source| ModelError::Name { name: name.to_owned(), source })
+}
+
 /// A model chosen on the command line, loaded.
 pub struct Chosen {
     /// The model.
     pub entry: ModelEntry,
+    /// Id of the custom model that it recognises with, if it does.
+    pub customization: Option<String>,
     recogniser: Arc<Recogniser>,
     /// Whether the person named it; a name that was not given bends to the audio.
     named: bool,
@@ -66,10 +73,14 @@ pub struct Chosen {
 impl Chosen {
     /// Loads the model `name`, or the default model.
     pub fn load(registry: &Registry, name: Option<&str>) -> Result<Chosen, ModelError> {
-        let wanted = name.unwrap_or_else(|| registry.default_model());
-        let entry = registry.resolve(wanted).map_err(|source| ModelError::Name { name: wanted.to_owned(), source })?;
+        let entry = entry(registry, name.unwrap_or_else(|| registry.default_model()))?;
         let recogniser = registry.recogniser(&entry)?;
-        Ok(Chosen { entry, recogniser, named: name.is_some() })
+        Ok(Chosen { entry, customization: None, recogniser, named: name.is_some() })
+    }
+
+    /// A model with the recogniser that a custom one has made of it.
+    pub fn customized(entry: ModelEntry, customization: String, recogniser: Arc<Recogniser>, named: bool) -> Chosen {
+        Chosen { entry, customization: Some(customization), recogniser, named }
     }
 
     /// Recognises a file while it is read.

@@ -6,6 +6,7 @@ mod args;
 mod backup_command;
 mod clip;
 mod config;
+mod customize;
 mod decode;
 mod eval;
 mod failure;
@@ -16,6 +17,7 @@ mod output;
 mod parallel;
 mod progress;
 mod serve;
+mod taught;
 mod telephone;
 mod transcribe;
 mod usage;
@@ -70,12 +72,13 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Serve(_) => serve::run(&settings, registry()?),
         Command::Worker => work::run(&settings, registry()?),
-        Command::Transcribe(args) => transcribe::run(args, &registry()?),
+        Command::Transcribe(args) => transcribe::run(args, registry()?, &settings),
         Command::Keys(command) => keys_command::run(command, &settings),
         Command::Backup(args) => backup_command::run(args, &settings),
         Command::Restore(args) => backup_command::restore(args, &settings),
         Command::Models(command) => models_command::run(command, &registry()?),
-        Command::Eval(args) => eval::run(args, registry),
+        Command::Customize(args) => customize::run(args, &cli.config, &settings, registry),
+        Command::Eval(args) => eval::run(args, registry, &settings),
         Command::Config(_) => output::print(&config::document::in_force(&settings)),
         Command::Decode(_) | Command::Completions { .. } => Ok(()), // done above
     }

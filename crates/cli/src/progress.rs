@@ -28,3 +28,13 @@ pub fn spinner(what: &'static str) -> ProgressBar {
     spinner.enable_steady_tick(Duration::from_millis(120));
     spinner
 }
+
+/// A turning mark with `what` and the time it has taken so far, for work of others.
+pub fn task(what: &str) -> ProgressBar {
+    let task = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
+    task.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    task.set_message(what.to_owned());
+    task.enable_steady_tick(Duration::from_millis(120));
+    task
+}

@@ -8,13 +8,14 @@ use dictum_audio::ContentType;
 use dictum_models::Registry;
 
 use crate::args::{Format, TranscribeArgs};
-use crate::clip::{Chosen, ClipError};
+use crate::clip::ClipError;
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::formats::Transcript;
-use crate::{parallel, progress};
+use crate::{parallel, progress, taught};
 
 /// Transcribes every file; one that fails is told and does not keep the others from being transcribed.
-pub fn run(args: &TranscribeArgs, registry: &Registry) -> Result<(), Failure> {
+pub fn run(args: &TranscribeArgs, registry: Registry, settings: &Settings) -> Result<(), Failure> {
     let ty = ContentType::parse(args.content_type.as_deref())
         .map_err(|error| Failure::new(format!("--content-type: {error}")))?;
     let outputs = outputs(args)?;
@@ -22,7 +23,7 @@ pub fn run(args: &TranscribeArgs, registry: &Registry) -> Result<(), Failure> {
         return Err(Failure::usage("standard input (-) can be given once only"));
     }
     let spinner = progress::spinner("loading the model");
-    let model = Chosen::load(registry, args.model.model.as_deref())?;
+    let model = taught::load(registry, settings, &args.model)?;
     spinner.finish_and_clear();
 
     let bar = progress::bar(args.files.len());

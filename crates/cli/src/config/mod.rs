@@ -21,7 +21,8 @@ pub use table::Settings;
 use table::{SETTINGS, Setting};
 
 /// Environment variables that begin like settings but are not.
-const OTHER_VARIABLES: [&str; 3] = ["DICTUM_CONFIG", "DICTUM_SHARED_AUDIO", "DICTUM_TEST_POSTGRES"];
+const OTHER_VARIABLES: [&str; 5] =
+    ["DICTUM_APIKEY", "DICTUM_CONFIG", "DICTUM_SHARED_AUDIO", "DICTUM_TEST_POSTGRES", "DICTUM_URL"];
 
 /// Longest configuration file that is read, bytes.
 const LONGEST_FILE: u64 = 1 << 20;

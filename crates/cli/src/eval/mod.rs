@@ -15,12 +15,13 @@ use dictum_models::recogniser::Band;
 use dictum_models::{ModelsError, Registry};
 
 use crate::args::EvalArgs;
-use crate::clip::{self, Chosen, ClipError};
+use crate::clip::{self, ClipError};
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::formats::best_words;
-use crate::{output, parallel, progress, telephone, usage};
+use crate::{output, parallel, progress, taught, telephone, usage};
 use manifest::{Manifest, Row};
-use report::Report;
+use report::{Customized, Report};
 use score::{ClipScore, Hypothesis, Score};
 
 /// What was recognised in one clip.
@@ -30,7 +31,11 @@ struct Recognised {
 }
 
 /// Carries out the evaluation; `registry` is opened only when something is to be recognised.
-pub fn run(args: &EvalArgs, registry: impl Fn() -> Result<Registry, ModelsError>) -> Result<(), Failure> {
+pub fn run(
+    args: &EvalArgs,
+    registry: impl Fn() -> Result<Registry, ModelsError>,
+    settings: &Settings,
+) -> Result<(), Failure> {
     let mut manifest = Manifest::open(&args.manifest)?;
     manifest.rows.truncate(args.first.unwrap_or(usize::MAX));
     let columns =
@@ -40,7 +45,7 @@ pub fn run(args: &EvalArgs, registry: impl Fn() -> Result<Registry, ModelsError>
     let began = Instant::now();
     let outcome = match &args.hypotheses {
         Some(file) => given(&manifest, &manifest::hypotheses(file)?)?,
-        None => recognise(args, &manifest, &registry()?)?,
+        None => recognise(args, &manifest, registry()?, settings)?,
     };
     let wall_seconds = outcome.wall_seconds.unwrap_or_else(|| began.elapsed().as_secs_f64());
 
@@ -58,6 +63,7 @@ pub fn run(args: &EvalArgs, registry: impl Fn() -> Result<Registry, ModelsError>
     let audio_seconds = outcome.heard.iter().map(|heard| heard.seconds).sum::<f64>();
     let report = Report {
         model: outcome.model,
+        customization: outcome.customization,
         telephone: args.telephone,
         total: Score::over(scores.iter()),
         failed: outcome.failed,
@@ -90,6 +96,7 @@ fn by_value(manifest: &Manifest, scores: &[ClipScore], column: usize) -> BTreeMa
 
 struct Outcome {
     model: Option<String>,
+    customization: Option<Customized>,
     heard: Vec<Recognised>,
     failed: usize,
     cpu_seconds: f64,
@@ -97,10 +104,15 @@ struct Outcome {
     wall_seconds: Option<f64>,
 }
 
-fn recognise(args: &EvalArgs, manifest: &Manifest, registry: &Registry) -> Result<Outcome, Failure> {
+fn recognise(
+    args: &EvalArgs,
+    manifest: &Manifest,
+    registry: Registry,
+    settings: &Settings,
+) -> Result<Outcome, Failure> {
     let cpu_before_loading = usage::cpu_seconds();
     let spinner = progress::spinner("loading the model");
-    let model = Chosen::load(registry, args.model.model.as_deref())?;
+    let model = taught::load(registry, settings, &args.model)?;
     spinner.finish_and_clear();
     if args.telephone && !model.entry.package.bands.contains(&Band::Narrowband) {
         return Err(Failure::new(format!(
@@ -134,8 +146,14 @@ fn recognise(args: &EvalArgs, manifest: &Manifest, registry: &Registry) -> Resul
         true
     });
     bar.finish_and_clear();
+    let customization = model.customization.clone().map(|id| Customized {
+        id,
+        weight: args.model.customization_weight,
+        grammar: args.model.grammar.clone(),
+    });
     Ok(Outcome {
         model: Some(model.entry.info.name.clone()),
+        customization,
         heard,
         failed,
         cpu_seconds: usage::cpu_seconds() - cpu_before,
@@ -157,7 +175,15 @@ fn given(manifest: &Manifest, transcripts: &HashMap<String, String>) -> Result<O
             seconds: duration.and_then(|column| row.value(column).parse().ok()).unwrap_or(0.0),
         });
     }
-    Ok(Outcome { model: None, heard, failed: 0, cpu_seconds: 0.0, load_cpu_seconds: 0.0, wall_seconds: None })
+    Ok(Outcome {
+        model: None,
+        customization: None,
+        heard,
+        failed: 0,
+        cpu_seconds: 0.0,
+        load_cpu_seconds: 0.0,
+        wall_seconds: None,
+    })
 }
 
 /// The `--details` file.

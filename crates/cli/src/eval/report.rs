@@ -7,11 +7,35 @@ use serde::Serialize;
 use super::score::Score;
 use crate::output::Table;
 
+/// A custom language model as it was recognised with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Customized {
+    /// Its id.
+    pub id: String,
+    /// The weight that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// The grammar that said what could be recognised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grammar: Option<String>,
+}
+
+impl Customized {
+    fn text(&self) -> String {
+        let weight = self.weight.map(|weight| format!(" at {weight}")).unwrap_or_default();
+        let grammar = self.grammar.as_ref().map(|name| format!(", grammar {name}")).unwrap_or_default();
+        format!(" with {}{weight}{grammar}", self.id)
+    }
+}
+
 /// Everything an evaluation found. Rates are fractions: 0.25 is 25 %.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The model, or `None` when given transcripts were scored.
     pub model: Option<String>,
+    /// The custom model beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customization: Option<Customized>,
     /// Whether the audio went through a telephone line first.
     pub telephone: bool,
     /// The scores over all clips.
@@ -47,7 +71,8 @@ impl Report {
             Some(model) => {
                 let line =
                     if self.telephone { ", through a telephone line (300 to 3400 Hz, 8 kHz, mu-law)" } else { "" };
-                format!("{model}: {clips} clips, {minutes:.1} min, {words} words{line}\n\n")
+                let custom = self.customization.as_ref().map(Customized::text).unwrap_or_default();
+                format!("{model}{custom}: {clips} clips, {minutes:.1} min, {words} words{line}\n\n")
             }
             None => format!("given transcripts: {clips} clips, {words} words\n\n"),
         };
