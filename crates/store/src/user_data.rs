@@ -9,18 +9,23 @@ pub struct Removed {
     pub recognitions: u64,
     /// URLs that were registered for callbacks.
     pub callbacks: u64,
-    /// Custom models, with everything in them.
-    pub customizations: u64,
+    /// Corpora and grammars of custom models. The models stay, and what they were trained with has its effect until they are
+    /// trained again.
+    pub resources: u64,
+    /// Words of custom models.
+    pub words: u64,
 }
 
 impl Store {
     /// Removes all that an instance has stored under the label of a customer. What another instance labelled alike stays.
     pub async fn delete_customer(&self, instance: &str, customer: &str) -> Result<Removed, StoreError> {
         let mut transaction = self.begin_write().await?;
+        let (resources, words) = customizations::delete_of_customer(&mut transaction, instance, customer).await?;
         let removed = Removed {
             recognitions: recognitions::delete_of_customer(&mut transaction, instance, customer).await?,
             callbacks: callbacks::delete_of_customer(&mut transaction, instance, customer).await?,
-            customizations: customizations::delete_of_customer(&mut transaction, instance, customer).await?,
+            resources,
+            words,
         };
         transaction.commit().await?;
         Ok(removed)

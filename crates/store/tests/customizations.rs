@@ -36,17 +36,16 @@ on_both! {
             language: "en-US".to_owned(),
             dialect: "en-US".to_owned(),
             version: "v1".to_owned(),
-            customer: None,
         };
         let id = store.create_customization(&new, 1).await.unwrap().unwrap();
         assert_eq!(store.create_customization(&new, 1).await.unwrap(), Err(1));
         let words: Vec<_> = (0..1001).map(|at| (format!("word{at}"), (at > 0).then(|| "{}".to_owned()))).collect();
-        assert_eq!(store.put_words(&instance, &id, &words, 1000).await.unwrap(), Change::Done(None));
-        assert_eq!(store.put_words(&instance, &id, &words, 999).await.unwrap(), Change::Done(Some(1000)));
+        assert_eq!(store.put_words(&instance, &id, &words, None, 1000).await.unwrap(), Change::Done(None));
+        assert_eq!(store.put_words(&instance, &id, &words, None, 999).await.unwrap(), Change::Done(Some(1000)));
         assert_eq!(store.words(&id).await.unwrap().len(), 1001);
         assert_eq!(store.word(&id, "word0").await.unwrap().unwrap().definition, None);
 
-        let corpus = |text| NewResource { name: "one".to_owned(), kind: ResourceKind::Corpus, media: None, text };
+        let corpus = |text| NewResource { name: "one".to_owned(), kind: ResourceKind::Corpus, media: None, text, customer: None };
         let text = blob(&store, "text").await;
         assert_eq!(store.put_resource(&instance, &id, &corpus(text), false).await.unwrap(), Change::Done(None));
         assert_eq!(store.delete_customization(&instance, &id).await.unwrap(), Change::Busy);

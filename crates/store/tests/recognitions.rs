@@ -294,7 +294,7 @@ on_both! {
         assert_eq!(all.store.delete_customer(&other, "A").await.unwrap(), Removed::default());
         assert_eq!(all.store.delete_customer(&all.instance, "nobody").await.unwrap(), Removed::default());
         let removed = all.store.delete_customer(&all.instance, "A").await.unwrap();
-        assert_eq!(removed, Removed { recognitions: 2, callbacks: 1, customizations: 0 });
+        assert_eq!(removed, Removed { recognitions: 2, callbacks: 1, resources: 0, words: 0 });
         assert_eq!([all.status(&processing).await, all.status(&waiting).await], [None, None]);
         assert_eq!([all.status(&kept).await, all.status(&unlabelled).await], [Some(Status::Waiting); 2]);
         assert!(all.store.callback(&all.instance, URL).await.unwrap().is_none());

@@ -40,7 +40,7 @@ pub(crate) fn done(call: Call, principal: &Principal, id: Option<&str>) {
 /// A deletion of a customer's data, and how much of each kind there was.
 pub(crate) fn deleted(principal: &Principal, removed: &dictum_store::Removed) {
     let Principal { instance, key } = principal;
-    let dictum_store::Removed { recognitions, callbacks, customizations } = *removed;
+    let dictum_store::Removed { recognitions, callbacks, resources, words } = *removed;
     let event = Call::DeleteUserData.event();
-    tracing::info!(target: "audit", event, instance, key, recognitions, callbacks, customizations, "done");
+    tracing::info!(target: "audit", event, instance, key, recognitions, callbacks, resources, words, "done");
 }

@@ -403,3 +403,33 @@ async fn what_was_trained_is_recognised_with() {
     assert_eq!(recognise(custom).await.status, 400);
     workers.end().await;
 }
+
+/// user-data.md: labels are of corpora, grammars and words; the model itself has none.
+#[tokio::test]
+async fn what_is_labelled_with_a_customer_goes_with_their_data() {
+    if !has_model("labels of corpora") {
+        return;
+    }
+    let server = Server::with_model().await;
+    let workers = server.workers(1);
+    let model = create(&server).await;
+    let labelled = |method, target: &str, label: &str| {
+        Request::new(method, target).header("X-Watson-Metadata", &format!("customer_id={label}"))
+    };
+    for label in ["ann", "bob"] {
+        let corpus = labelled("POST", &format!("{model}/corpora/of-{label}"), label);
+        let corpus = corpus.header("Content-Type", "text/plain").body("the cat sat on the mat");
+        assert_eq!(server.send(corpus).await.status, 201);
+        settled(&server, &model).await;
+        let word = labelled("PUT", &format!("{model}/words/word{label}"), label);
+        let word = word.header("Content-Type", "application/json").body("{}");
+        assert_eq!(server.send(word).await.status, 201);
+    }
+    assert_eq!(send(&server, "DELETE", "/v1/user_data?customer_id=ann").await.status, 200);
+    let left = [server.get(&format!("{model}/corpora")).await, server.get(&format!("{model}/words")).await];
+    let [corpora, words] = left.map(|reply| reply.json());
+    assert_eq!((corpora["corpora"].as_array().unwrap().len(), &corpora["corpora"][0]["name"]), (1, &json!("of-bob")));
+    assert_eq!((words["words"].as_array().unwrap().len(), &words["words"][0]["word"]), (1, &json!("wordbob")));
+    assert_eq!(server.get(&model).await.json()["status"], "ready");
+    workers.end().await;
+}

@@ -27,8 +27,6 @@ pub struct NewModel {
     pub base_model: String,
     /// Dialect, where it is not that of the base model.
     pub dialect: Option<String>,
-    /// The customer it is labelled with (user-data.md).
-    pub customer: Option<String>,
 }
 
 impl Customizations {
@@ -68,7 +66,6 @@ impl Customizations {
             language,
             dialect,
             version: base.version(),
-            customer: new.customer,
         };
         let made = self.store.create_customization(&row, MOST_MODELS).await?;
         Ok(made.map_err(|have| Invalid::TooManyModels { most: MOST_MODELS, have })?)

@@ -224,7 +224,7 @@ impl Customizations {
     }
 
     /// Adds words or changes them, all or none. Those with a `sounds_like` that cannot be said are kept with the reason, or
-    /// refused if that is `strict`.
+    /// refused if that is `strict`. They are labelled with the customer, if there is one (user-data.md).
     ///
     /// # Errors
     /// When the model is not there or busy, a word cannot be one, or there are too many.
@@ -234,6 +234,7 @@ impl Customizations {
         id: &str,
         words: Vec<NewWord>,
         strict: bool,
+        customer: Option<&str>,
     ) -> Result<(), CustomizationError> {
         let model = self.model(instance, id).await?;
         if model.busy.is_some() {
@@ -264,7 +265,7 @@ impl Customizations {
         }
         let rows: Vec<_> = rows.into_iter().collect();
         let most = MOST_NEW_WORDS;
-        match done(&model.id, self.store.put_words(instance, &model.id, &rows, most).await?)? {
+        match done(&model.id, self.store.put_words(instance, &model.id, &rows, customer, most).await?)? {
             None => Ok(()),
             Some(count) => Err(Invalid::TooManyAdded { count, most }.into()),
         }
@@ -281,7 +282,7 @@ impl Customizations {
         }
         let id = id.to_ascii_lowercase();
         let rows = [(word.to_owned(), None)];
-        done(&id, self.store.put_words(instance, &id, &rows, u64::MAX).await?)?;
+        done(&id, self.store.put_words(instance, &id, &rows, None, u64::MAX).await?)?;
         Ok(())
     }
 }

@@ -11,13 +11,14 @@ mod tasks;
 mod tests;
 mod words;
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use crate::blobs::rows::drop_blob;
-use crate::queue::{self, Queue};
+
 use crate::values::{milliseconds, time};
 use crate::{Store, StoreError};
 pub use resources::{Analysis, NewResource, Resource, ResourceKind, ResourceStatus};
@@ -80,8 +81,6 @@ pub struct NewCustomization {
     pub dialect: String,
     /// Version of the base model.
     pub version: String,
-    /// The customer it is labelled with (user-data.md).
-    pub customer: Option<String>,
 }
 
 /// A custom model.
@@ -196,8 +195,8 @@ impl Store {
         let id = uuid::Uuid::new_v4().to_string();
         sqlx::query(
             "INSERT INTO customizations (id, instance_id, name, description, base_model, language, dialect, versions, \
-             status, changed, customer_id, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11)",
+             status, changed, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $10)",
         )
         .bind(&id)
         .bind(&new.instance)
@@ -208,7 +207,6 @@ impl Store {
         .bind(&new.dialect)
         .bind(&new.version)
         .bind(CustomizationStatus::Pending.name())
-        .bind(new.customer.as_deref())
         .bind(milliseconds(SystemTime::now()))
         .execute(&mut *transaction)
         .await?;
@@ -275,25 +273,49 @@ impl Store {
     }
 }
 
-/// Removes the models of an instance that are labelled with a customer, those that are being worked on too: whoever is at it finds
-/// out at the end. How many there were.
+/// Removes the corpora, grammars and words of an instance's models that are labelled with a customer, those that are being analysed
+/// too: whoever is at it finds out at the end. How many resources and words there were.
 pub(crate) async fn delete_of_customer(
     transaction: &mut Transaction<'static, Any>,
     instance: &str,
     customer: &str,
-) -> Result<u64, StoreError> {
-    let ids: Vec<String> =
-        sqlx::query_scalar("SELECT id FROM customizations WHERE instance_id = $1 AND customer_id = $2")
-            .bind(instance)
-            .bind(customer)
-            .fetch_all(&mut **transaction)
-            .await?;
-    for id in &ids {
-        queue::withdraw(transaction, Queue::LanguageTraining, id).await?;
-        empty(transaction, id).await?;
-        sqlx::query("DELETE FROM customizations WHERE id = $1").bind(id).execute(&mut **transaction).await?;
+) -> Result<(u64, u64), StoreError> {
+    let resources = sqlx::query(
+        "SELECT r.customization_id, r.name FROM customization_resources r JOIN customizations c \
+         ON c.id = r.customization_id WHERE r.customer_id = $2 AND c.instance_id = $1",
+    )
+    .bind(instance)
+    .bind(customer)
+    .fetch_all(&mut **transaction)
+    .await?;
+    let mut changed: BTreeSet<String> = BTreeSet::new();
+    for row in &resources {
+        let id: String = row.try_get("customization_id")?;
+        resources::remove(transaction, &id, row.try_get("name")?).await?;
+        changed.insert(id);
     }
-    Ok(ids.len() as u64)
+    let with_words: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT w.customization_id FROM customization_words w JOIN customizations c \
+         ON c.id = w.customization_id WHERE w.customer_id = $2 AND c.instance_id = $1",
+    )
+    .bind(instance)
+    .bind(customer)
+    .fetch_all(&mut **transaction)
+    .await?;
+    let mut words = 0;
+    for id in with_words {
+        words += sqlx::query("DELETE FROM customization_words WHERE customization_id = $1 AND customer_id = $2")
+            .bind(&id)
+            .bind(customer)
+            .execute(&mut **transaction)
+            .await?
+            .rows_affected();
+        changed.insert(id);
+    }
+    for id in &changed {
+        note_change(transaction, id).await?;
+    }
+    Ok((resources.len() as u64, words))
 }
 
 /// Takes the row of a model that is not busy, before anything about it is read: until the end of the transaction nobody else

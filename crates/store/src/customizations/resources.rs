@@ -77,6 +77,8 @@ pub struct NewResource {
     pub media: Option<String>,
     /// What was sent.
     pub text: Blob,
+    /// The customer it is labelled with (user-data.md).
+    pub customer: Option<String>,
 }
 
 /// A resource.
@@ -161,7 +163,7 @@ impl Store {
         keep_blob(&mut transaction, instance, &new.text).await?;
         sqlx::query(
             "INSERT INTO customization_resources (customization_id, name, kind, media, status, text_id, total_words, \
-             new_word_count, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7)",
+             new_word_count, created_at, customer_id) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8)",
         )
         .bind(id)
         .bind(&new.name)
@@ -170,6 +172,7 @@ impl Store {
         .bind(ResourceStatus::BeingProcessed.name())
         .bind(&new.text.id)
         .bind(milliseconds(SystemTime::now()))
+        .bind(new.customer.as_deref())
         .execute(&mut *transaction)
         .await?;
         begin(&mut transaction, self, instance, id, &Task::Analysis { resource: new.name.clone() }).await?;
@@ -303,7 +306,11 @@ async fn kind_of(
 }
 
 /// Removes a resource with its blobs.
-async fn remove(transaction: &mut Transaction<'static, Any>, id: &str, name: &str) -> Result<(), StoreError> {
+pub(super) async fn remove(
+    transaction: &mut Transaction<'static, Any>,
+    id: &str,
+    name: &str,
+) -> Result<(), StoreError> {
     let row = sqlx::query(
         "SELECT text_id, analysis_id FROM customization_resources WHERE customization_id = $1 AND name = $2",
     )

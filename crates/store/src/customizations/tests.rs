@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::{Blob, Queue, Ticket};
+use crate::{Blob, Queue, Removed, Ticket};
 
 struct Fixture {
     store: Store,
@@ -28,7 +28,6 @@ impl Fixture {
             language: "en-US".to_owned(),
             dialect: "en-US".to_owned(),
             version: "en-US_BroadbandModel.v2020-01-16".to_owned(),
-            customer: None,
         };
         self.store.create_customization(&new, 3).await.unwrap().unwrap()
     }
@@ -44,7 +43,9 @@ impl Fixture {
     }
 
     async fn add(&self, id: &str, name: &str, kind: ResourceKind, replace: bool) -> Change<Option<ResourceKind>> {
-        let new = NewResource { name: name.to_owned(), kind, media: None, text: self.blob("text").await };
+        let text = self.blob("text").await;
+        let customer = name.starts_with("of mary").then(|| "mary".to_owned());
+        let new = NewResource { name: name.to_owned(), kind, media: None, text, customer };
         self.store.put_resource(&self.instance, id, &new, replace).await.unwrap()
     }
 
@@ -76,7 +77,7 @@ async fn a_model_is_filled_trained_changed_and_emptied() {
     let task = Task::Analysis { resource: "one".to_owned() };
     assert_eq!((model.status, model.busy), (CustomizationStatus::Pending, Some(task)));
     assert_eq!(it.add(&id, "two", ResourceKind::Corpus, false).await, Change::Busy);
-    assert_eq!(it.store.put_words(&it.instance, &id, &[], 9).await.unwrap(), Change::Busy);
+    assert_eq!(it.store.put_words(&it.instance, &id, &[], None, 9).await.unwrap(), Change::Busy);
     assert_eq!(it.store.delete_customization(&it.instance, &id).await.unwrap(), Change::Busy);
     assert_eq!(it.store.reset_customization(&it.instance, &id).await.unwrap(), Change::Busy);
 
@@ -105,7 +106,7 @@ async fn a_model_is_filled_trained_changed_and_emptied() {
     assert_eq!(it.blob_count().await, 4);
 
     let word = ("Dictum".to_owned(), Some("{}".to_owned()));
-    assert_eq!(it.store.put_words(&it.instance, &id, &[word], 9).await.unwrap(), Change::Done(None));
+    assert_eq!(it.store.put_words(&it.instance, &id, &[word], None, 9).await.unwrap(), Change::Done(None));
     let model = it.get(&id).await;
     assert_eq!((model.status, model.changed), (CustomizationStatus::Ready, true));
     assert!(model.trained.is_some(), "what was trained stays in use");
@@ -159,7 +160,6 @@ async fn limits_and_owners_are_kept() {
         language: String::new(),
         dialect: String::new(),
         version: String::new(),
-        customer: None,
     };
     assert_eq!(it.store.create_customization(&new, 3).await.unwrap(), Err(3));
     let other = it.store.ensure_instance("other").await.unwrap().id;
@@ -167,11 +167,11 @@ async fn limits_and_owners_are_kept() {
     assert_eq!(it.store.reset_customization(&other, &id).await.unwrap(), Change::Unknown);
 
     let words: Vec<_> = (0..1201).map(|i| (format!("word{i}"), Some("{}".to_owned()))).collect();
-    assert_eq!(it.store.put_words(&it.instance, &id, &words, 1200).await.unwrap(), Change::Done(Some(1201)));
+    assert_eq!(it.store.put_words(&it.instance, &id, &words, None, 1200).await.unwrap(), Change::Done(Some(1201)));
     assert_eq!(it.store.words(&id).await.unwrap(), []);
-    assert_eq!(it.store.put_words(&it.instance, &id, &words, 1201).await.unwrap(), Change::Done(None));
+    assert_eq!(it.store.put_words(&it.instance, &id, &words, None, 1201).await.unwrap(), Change::Done(None));
     let deleted = [("word7".to_owned(), None)];
-    assert_eq!(it.store.put_words(&it.instance, &id, &deleted, 1201).await.unwrap(), Change::Done(None));
+    assert_eq!(it.store.put_words(&it.instance, &id, &deleted, None, 1201).await.unwrap(), Change::Done(None));
     assert_eq!(it.store.words(&id).await.unwrap().len(), 1201);
     assert_eq!(it.store.word(&id, "word7").await.unwrap().unwrap().definition, None);
     assert_eq!(it.store.word(&id, "word8").await.unwrap().unwrap().definition.as_deref(), Some("{}"));
@@ -204,26 +204,31 @@ async fn upgrades_and_failures_end_what_was_begun() {
     assert_eq!(it.get(&id).await.status, CustomizationStatus::Failed);
 }
 
-/// user-data.md: also what is being worked on goes at once.
+/// user-data.md: what is labelled goes at once, also what is being worked on; the model and everything else stay.
 #[tokio::test]
-async fn models_of_a_customer_are_removed_with_everything_in_them() {
+async fn resources_and_words_of_a_customer_are_removed() {
     let it = Fixture::new().await;
-    let stays = it.model().await;
-    let new = NewCustomization {
-        instance: it.instance.clone(),
-        name: "labelled".to_owned(),
-        description: None,
-        base_model: "en-US_BroadbandModel".to_owned(),
-        language: "en-US".to_owned(),
-        dialect: "en-US".to_owned(),
-        version: "v1".to_owned(),
-        customer: Some("mary".to_owned()),
-    };
-    let id = it.store.create_customization(&new, 9).await.unwrap().unwrap();
+    let id = it.model().await;
     it.add(&id, "one", ResourceKind::Corpus, false).await;
     let ticket = it.claim().await;
-    assert_eq!(it.store.delete_customer(&it.instance, "mary").await.unwrap().customizations, 1);
-    assert_eq!((it.store.customization(&it.instance, &id).await.unwrap(), it.blob_count().await), (None, 0));
-    assert!(!it.store.end_analysis(&ticket, "one", &Ok(it.found().await), None).await.unwrap());
-    assert!(it.store.customization(&it.instance, &stays).await.unwrap().is_some());
+    assert!(it.store.end_analysis(&ticket, "one", &Ok(it.found().await), None).await.unwrap());
+    let word = |word: &str| [(word.to_owned(), Some("{}".to_owned()))];
+    for (text, customer) in [("his", "john"), ("hers", "mary")] {
+        let put = it.store.put_words(&it.instance, &id, &word(text), Some(customer), 9).await;
+        assert_eq!(put.unwrap(), Change::Done(None));
+    }
+    it.add(&id, "of mary", ResourceKind::Corpus, false).await;
+    let ticket = it.claim().await;
+
+    assert_eq!(it.store.delete_customer("another instance", "mary").await.unwrap(), Removed::default());
+    let removed = it.store.delete_customer(&it.instance, "mary").await.unwrap();
+    assert_eq!(removed, Removed { resources: 1, words: 1, ..Removed::default() });
+    let names = |resources: Vec<Resource>| resources.into_iter().map(|resource| resource.name).collect::<Vec<_>>();
+    assert_eq!(names(it.store.resources(&id, None, false).await.unwrap()), ["one"]);
+    let words = it.store.words(&id).await.unwrap();
+    assert_eq!(words.iter().map(|word| word.word.as_str()).collect::<Vec<_>>(), ["his"]);
+    // Its analysis ends without it.
+    assert!(it.store.end_analysis(&ticket, "of mary", &Ok(it.found().await), None).await.unwrap());
+    let model = it.get(&id).await;
+    assert_eq!((model.busy, model.status, model.changed), (None, CustomizationStatus::Ready, true));
 }

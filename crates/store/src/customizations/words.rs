@@ -23,13 +23,14 @@ pub struct WordRow {
 }
 
 impl Store {
-    /// Defines words, or deletes those without a definition, all or none. `Some` of a count: so many words would be defined, more
+    /// Defines words, or deletes those without a definition, all or none; labelled with a customer if there is one. `Some` of a count: so many words would be defined, more
     /// than `most`, and nothing was changed.
     pub async fn put_words(
         &self,
         instance: &str,
         id: &str,
         words: &[(String, Option<String>)],
+        customer: Option<&str>,
         most: u64,
     ) -> Result<Change<Option<u64>>, StoreError> {
         let mut transaction = self.begin_write().await?;
@@ -41,14 +42,15 @@ impl Store {
         let now = milliseconds(SystemTime::now());
         for batch in words.chunks(BATCH) {
             let values: Vec<String> =
-                (0..batch.len()).map(|at| format!("($1, ${}, ${}, $2)", 2 * at + 3, 2 * at + 4)).collect();
+                (0..batch.len()).map(|at| format!("($1, ${}, ${}, $2, $3)", 2 * at + 4, 2 * at + 5)).collect();
             let sql = format!(
-                "INSERT INTO customization_words (customization_id, word, definition, updated_at) VALUES {} \
+                "INSERT INTO customization_words (customization_id, word, definition, updated_at, customer_id) VALUES {} \
                  ON CONFLICT (customization_id, word) \
-                 DO UPDATE SET definition = excluded.definition, updated_at = excluded.updated_at",
+                 DO UPDATE SET definition = excluded.definition, updated_at = excluded.updated_at, \
+                 customer_id = excluded.customer_id",
                 values.join(", ")
             );
-            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(now);
+            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(now).bind(customer);
             for (word, definition) in batch {
                 query = query.bind(word.as_str()).bind(definition.as_deref());
             }

@@ -18,13 +18,11 @@ CREATE TABLE customizations (
     words_id TEXT, -- blob: the words it was trained with and how they are said
     trained_version TEXT, -- of the base model
     trained_at BIGINT,
-    customer_id TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
 
 CREATE INDEX customizations_by_age ON customizations (instance_id, created_at, id);
-CREATE INDEX customizations_by_customer ON customizations (instance_id, customer_id);
 
 -- A corpus or a grammar.
 CREATE TABLE customization_resources (
@@ -41,8 +39,11 @@ CREATE TABLE customization_resources (
     error TEXT,
     created_at BIGINT NOT NULL,
     analysed_at BIGINT,
+    customer_id TEXT,
     PRIMARY KEY (customization_id, name)
 );
+
+CREATE INDEX customization_resources_by_customer ON customization_resources (customer_id);
 
 -- A word that the user has defined, or deleted although a resource has it.
 CREATE TABLE customization_words (
@@ -50,5 +51,8 @@ CREATE TABLE customization_words (
     word TEXT NOT NULL,
     definition TEXT, -- as JSON; none: it was deleted
     updated_at BIGINT NOT NULL,
+    customer_id TEXT,
     PRIMARY KEY (customization_id, word)
 );
+
+CREATE INDEX customization_words_by_customer ON customization_words (customer_id);

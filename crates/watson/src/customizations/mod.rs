@@ -18,9 +18,9 @@ use dictum_service::accounts::Principal;
 use dictum_service::customization::{CustomizationError, NewModel, TrainOptions};
 use serde_json::{Map, Value};
 
+use crate::App;
 use crate::error::ApiError;
 use crate::http::require_json_accepted;
-use crate::{App, user_data};
 use documents::{CreatedModel, Empty, LanguageModel, LanguageModels, Training};
 
 /// Most bytes of a JSON body: as many words as a model may have, with all that can be said of them.
@@ -36,14 +36,12 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<CreatedModel>), ApiError> {
     require_json_accepted(&headers)?;
-    let customer = user_data::customer(&headers)?;
     let members = Members::read(&headers, body).await?;
     let new = NewModel {
         name: members.required("name")?,
         base_model: members.required("base_model_name")?,
         dialect: members.optional("dialect")?,
         description: members.optional("description")?,
-        customer,
     };
     let customization_id = app.customizations.create(&principal.instance, new).await?;
     Ok((StatusCode::CREATED, Json(CreatedModel { customization_id })))

@@ -14,9 +14,9 @@ use multer::Multipart;
 
 use super::QueryMap;
 use super::documents::{Corpora, Corpus, Empty, GrammarDocument, Grammars};
-use crate::App;
 use crate::error::ApiError;
 use crate::http::{discard, require_json_accepted};
+use crate::{App, user_data};
 
 /// Most bytes of a grammar.
 const LARGEST_GRAMMAR: u64 = dictum_language::LONGEST_GRAMMAR as u64;
@@ -189,6 +189,7 @@ impl Wish<'_> {
         form: Result<Form, ApiError>,
     ) -> Result<(), ApiError> {
         require_json_accepted(headers)?;
+        let customer = user_data::customer(headers)?;
         let replace = QueryMap::read(query.as_deref()).flag("allow_overwrite", false)?;
         let (all, instance) = (&self.app.customizations, &self.principal.instance);
         // What can be refused before the text is read is refused now.
@@ -210,7 +211,7 @@ impl Wish<'_> {
                 }
             }
         };
-        let new = NewResource { name: self.name, kind: self.kind, media: self.media, text };
+        let new = NewResource { name: self.name, kind: self.kind, media: self.media, text, customer };
         Ok(all.add_resource(instance, &model.id, new, replace).await?)
     }
 

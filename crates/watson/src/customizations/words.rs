@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 
 use super::documents::{Empty, Word, Words};
 use super::{Members, QueryMap, quote, wrong_type};
-use crate::App;
 use crate::error::ApiError;
 use crate::http::require_json_accepted;
+use crate::{App, user_data};
 
 /// All words of a model.
 pub(crate) async fn list(
@@ -64,6 +64,7 @@ pub(crate) async fn add(
     body: Body,
 ) -> Result<(StatusCode, Json<Empty>), ApiError> {
     require_json_accepted(&headers)?;
+    let customer = user_data::customer(&headers)?;
     // Before a long body is read.
     app.customizations.model(&principal.instance, &id).await?;
     let mut members = Members::read(&headers, body).await?;
@@ -82,7 +83,7 @@ pub(crate) async fn add(
             _ => Err(wrong_type("words")),
         })
         .collect();
-    app.customizations.add_words(&principal.instance, &id, words?, false).await?;
+    app.customizations.add_words(&principal.instance, &id, words?, false, customer.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(Empty {})))
 }
 
@@ -95,11 +96,12 @@ pub(crate) async fn put(
     body: Body,
 ) -> Result<(StatusCode, Json<Empty>), ApiError> {
     require_json_accepted(&headers)?;
+    let customer = user_data::customer(&headers)?;
     let members = Members::read(&headers, body).await?;
     // Of the right type even though the path wins.
     text(&members.members, "word")?;
     let word = defined(word, &members.members)?;
-    app.customizations.add_words(&principal.instance, &id, vec![word], true).await?;
+    app.customizations.add_words(&principal.instance, &id, vec![word], true, customer.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(Empty {})))
 }
 
