@@ -1,0 +1,100 @@
+//! `rten`: <https://github.com/robertknight/rten>.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView, ValueView};
+use rten_tensor::Layout;
+
+use super::{Network, Tensor, Values};
+use crate::onnx::Outline;
+
+thread_local! {
+    /// `rten` runs networks on threads of a pool. Each thread that decodes has a pool of one, which works while it waits: as many
+    /// runs at a time as there are threads that decode, none waiting for another's.
+    static POOL: Arc<ThreadPool> = Arc::new(ThreadPool::with_num_threads(1));
+}
+
+pub(super) struct Rten {
+    model: Model,
+    inputs: Vec<NodeId>,
+    outputs: Vec<NodeId>,
+}
+
+impl Rten {
+    pub fn load(path: &Path, outline: &Outline) -> Result<Box<dyn Network>, String> {
+        let model = read(path, outline)?;
+        let (inputs, outputs) = (model.input_ids().to_vec(), model.output_ids().to_vec());
+        Ok(Box::new(Rten { model, inputs, outputs }))
+    }
+}
+
+/// Weights in a file beside the network are mapped; those within it are not aligned, and are read.
+fn read(path: &Path, outline: &Outline) -> Result<Model, String> {
+    let mut options = ModelOptions::with_all_ops();
+    options.prepack_weights(true);
+    let mappable = |name: &String| Path::new(name).extension().and_then(|ext| ext.to_str()).is_some_and(is_data);
+    if outline.beside.is_empty() {
+        options.load_file(path).map_err(|error| error.to_string())
+    } else if outline.beside.iter().all(mappable) {
+        map(&options, path)
+    } else {
+        // Files of other names rten takes from memory alone.
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for name in &outline.beside {
+            let bytes = std::fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+            options.external_data(name, bytes);
+        }
+        options.load(std::fs::read(path).map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+    }
+}
+
+/// Names that rten opens.
+fn is_data(extension: &str) -> bool {
+    extension.starts_with("data") || extension.starts_with("onnx_data")
+}
+
+#[allow(unsafe_code)]
+fn map(options: &ModelOptions, path: &Path) -> Result<Model, String> {
+    // SAFETY: what is mapped must not change while it is in use. Packages are installed whole and never written to again; who may
+    // write to them may as well replace the program.
+    unsafe { options.load_mmap(path) }.map_err(|error| error.to_string())
+}
+
+impl Network for Rten {
+    fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
+        if inputs.len() != self.inputs.len() {
+            return Err(format!("{} inputs for a network of {}", inputs.len(), self.inputs.len()));
+        }
+        let given = self.inputs.iter().copied().zip(inputs.iter().map(view).collect::<Result<Vec<_>, _>>()?).collect();
+        let options = RunOptions::default().with_thread_pool(Some(POOL.with(Arc::clone)));
+        let outputs = self.model.run(given, &self.outputs, Some(options)).map_err(|error| error.to_string())?;
+        outputs.into_iter().map(tensor).collect()
+    }
+}
+
+/// `rten` has whole numbers of 32 bits, and takes truth values as such.
+fn view(tensor: &Tensor) -> Result<ValueOrView<'_>, String> {
+    let shape = tensor.shape.as_slice();
+    match &tensor.values {
+        Values::Float(values) => {
+            ValueView::from_shape(shape, values).map(ValueOrView::from).map_err(|error| error.to_string())
+        }
+        Values::Whole(values) => owned(shape, values.iter().map(|&value| value as i32).collect()),
+        Values::Truth(values) => owned(shape, values.iter().map(|&value| i32::from(value)).collect()),
+    }
+}
+
+fn owned<'t>(shape: &[usize], values: Vec<i32>) -> Result<ValueOrView<'t>, String> {
+    Value::from_shape(shape, values).map(ValueOrView::from).map_err(|error| error.to_string())
+}
+
+fn tensor(value: Value) -> Result<Tensor, String> {
+    let shape = value.shape().to_vec();
+    let values = match value {
+        Value::FloatTensor(tensor) => Values::Float(tensor.into_data()),
+        Value::Int32Tensor(tensor) => Values::Whole(tensor.into_data().into_iter().map(i64::from).collect()),
+        other => return Err(format!("an output of type {}, where real or whole numbers were expected", other.dtype())),
+    };
+    Ok(Tensor { shape, values })
+}

@@ -1,0 +1,125 @@
+//! Packages, audio and what the reference implementations make of it: written once by `oracle/oracle.py`, beside cargo's
+//! other output.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// What the oracle wrote.
+pub struct Oracle {
+    folder: PathBuf,
+    cases: Value,
+}
+
+impl Oracle {
+    /// What the oracle says, or `None` with a line that says what is skipped and why. With `DICTUM_ORACLE=required` that is an
+    /// error instead.
+    pub fn new(test: &str) -> Option<Oracle> {
+        match written() {
+            Ok(folder) => {
+                let cases = std::fs::read(folder.join("cases.json")).unwrap();
+                Some(Oracle { folder, cases: serde_json::from_slice(&cases).unwrap() })
+            }
+            Err(reason) => {
+                println!("skipped: {test}: {reason}");
+                let required = std::env::var("DICTUM_ORACLE").is_ok_and(|value| value == "required");
+                assert!(!required, "{test} is required: {reason}");
+                None
+            }
+        }
+    }
+
+    /// The cases of a list.
+    pub fn cases(&self, list: &str) -> Vec<Case<'_>> {
+        let cases = self.cases[list].as_array().unwrap();
+        cases.iter().map(|value| Case { folder: &self.folder, value }).collect()
+    }
+
+    /// The folder of a package.
+    pub fn package(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// One comparison.
+pub struct Case<'o> {
+    folder: &'o Path,
+    value: &'o Value,
+}
+
+impl Case<'_> {
+    /// An entry's text.
+    pub fn text(&self, key: &str) -> &str {
+        self.value[key].as_str().unwrap()
+    }
+
+    /// The numbers in the file that an entry names.
+    pub fn numbers(&self, key: &str) -> Vec<f32> {
+        let bytes = std::fs::read(self.folder.join(self.text(key))).unwrap();
+        bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    }
+
+    /// The samples of the case, with the silence after them.
+    pub fn samples(&self) -> Vec<f32> {
+        let mut samples = self.numbers("audio");
+        samples.resize(samples.len() + self.value["silence"].as_u64().unwrap_or(0) as usize, 0.0);
+        samples
+    }
+
+    /// The tokens that sherpa-onnx reads.
+    pub fn reading(&self) -> Option<Vec<&str>> {
+        Some(self.value["reading"].as_array()?.iter().map(|token| token.as_str().unwrap()).collect())
+    }
+}
+
+/// The folder that the oracle has written, now or in an earlier run. Tests that run at the same time wait for each other.
+fn written() -> Result<PathBuf, String> {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
+    let requirements = scripts.join("requirements.txt");
+    let python = once("oracle-python", std::slice::from_ref(&requirements), |folder| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let mut install = Command::new(folder.join("bin/python"));
+        run(install.args(["-m", "pip", "install", "--quiet", "--retries=2", "--requirement"]).arg(&requirements))
+    })?;
+    let mut sources = vec![requirements.clone()];
+    sources.extend(["graph.py", "networks.py", "oracle.py"].map(|name| scripts.join(name)));
+    once("oracle-cases", &sources, |folder| {
+        let mut write = Command::new(python.join("bin/python"));
+        run(write.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts.join("oracle.py")).arg(folder))
+    })
+}
+
+/// The folder that `fill` has filled for what `sources` say.
+fn once(name: &str, sources: &[PathBuf], fill: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+    let mut hasher = DefaultHasher::new();
+    for source in sources {
+        std::fs::read(source).unwrap().hash(&mut hasher);
+    }
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(cache).unwrap();
+    let folder = cache.join(format!("{name}-{:016x}", hasher.finish()));
+    let complete = folder.join("complete");
+    let lock = File::create(cache.join(format!("{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    if !complete.exists() {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        fill(&folder)?;
+        File::create(complete).unwrap();
+    }
+    Ok(folder)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let telling = said.lines().find(|line| line.starts_with("ERROR")).or(said.lines().last()).unwrap_or_default();
+    Err(format!("{program} failed: {telling}"))
+}
