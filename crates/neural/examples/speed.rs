@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dictum_neural::{CtcModel, Mode, Options};
+use dictum_neural::{CtcModel, Mode, Options, Runtime};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,10 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: speed PACKAGE SECONDS REPEATS".into());
     };
     let (seconds, repeats): (f64, usize) = (seconds.parse()?, repeats.parse()?);
-    #[cfg(feature = "ort")]
-    let options = Options { runtime: dictum_neural::Runtime::Ort, ..Options::default() };
-    #[cfg(not(feature = "ort"))]
-    let options = Options::default();
+    let runtime = if cfg!(feature = "ort") { Runtime::Ort } else { Runtime::Rten };
+    let options = Options { runtime, ..Options::default() };
     let began = Instant::now();
     let model = Arc::new(CtcModel::open_with(Path::new(package), options)?);
     eprintln!("{} opened in {:.2} s", model.kind(), began.elapsed().as_secs_f64());

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "ort")]
 mod ort;
+#[cfg(feature = "rten")]
 mod rten;
 
 use std::path::Path;
@@ -16,11 +17,10 @@ use crate::onnx::Outline;
 /// What runs a network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Runtime {
-    /// `rten`, in Rust, part of every build.
+    /// `rten`, in Rust (feature `rten`, on by default).
     #[default]
     Rten,
-    /// ONNX Runtime, from the shared library that `ORT_DYLIB_PATH` names.
-    #[cfg(feature = "ort")]
+    /// ONNX Runtime, from the shared library that `ORT_DYLIB_PATH` names (feature `ort`).
     Ort,
 }
 
@@ -74,9 +74,15 @@ pub(crate) trait Network: Send + Sync {
 /// [`NeuralError::Unusable`] with what the runtime said.
 pub(crate) fn load(runtime: Runtime, path: &Path, outline: &Outline) -> Result<Box<dyn Network>, NeuralError> {
     let loaded = guarded(|| match runtime {
+        #[cfg(feature = "rten")]
         Runtime::Rten => rten::Rten::load(path, outline),
         #[cfg(feature = "ort")]
-        Runtime::Ort => ort::Ort::load(path, outline),
+        Runtime::Ort => ort::Ort::load(path),
+        #[allow(unreachable_patterns)]
+        missing => {
+            let _ = outline;
+            Err(format!("this program was built without the runtime {missing:?}"))
+        }
     });
     loaded.map_err(|reason| NeuralError::unusable(path, format!("the network cannot be loaded: {reason}")))
 }

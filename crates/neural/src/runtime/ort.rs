@@ -9,7 +9,6 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor as OrtTensor, TensorRef};
 
 use super::{Network, Tensor, Values};
-use crate::onnx::Outline;
 
 /// A network with a session for each run that is under way: the bindings let no two runs share one. Weights that were laid out
 /// anew for the processor are shared.
@@ -20,7 +19,7 @@ pub(super) struct Ort {
 }
 
 impl Ort {
-    pub fn load(path: &Path, _: &Outline) -> Result<Box<dyn Network>, String> {
+    pub fn load(path: &Path) -> Result<Box<dyn Network>, String> {
         environment()?; // before anything asks the library for something
         let network = Ort { path: path.to_path_buf(), weights: PrepackedWeights::new(), idle: Mutex::new(Vec::new()) };
         let session = network.session()?;
@@ -40,18 +39,15 @@ impl Ort {
 }
 
 fn open(path: &Path, weights: &PrepackedWeights) -> Result<Session, String> {
-    let builder = Session::builder(environment()?).map_err(|error| error.to_string())?;
-    #[cfg(feature = "ort-cuda")]
-    let builder =
-        builder.with_execution_providers([ort::ep::CUDA::default().build()]).map_err(|error| error.to_string())?;
-    builder
-        .with_optimization_level(GraphOptimizationLevel::All)
-        .and_then(|builder| builder.with_intra_threads(1))
-        .and_then(|builder| builder.with_inter_threads(1))
-        .and_then(|builder| builder.with_prepacked_weights(weights))
-        .map_err(|error| error.to_string())?
-        .commit_from_file(path)
-        .map_err(|error| error.to_string())
+    let session = || -> ort::Result<Session> {
+        let builder = Session::builder(environment().map_err(ort::Error::new)?)?;
+        #[cfg(feature = "ort-cuda")]
+        let builder = builder.with_execution_providers([ort::ep::CUDA::default().build()])?;
+        let builder = builder.with_optimization_level(GraphOptimizationLevel::All)?;
+        let mut builder = builder.with_intra_threads(1)?.with_inter_threads(1)?.with_prepacked_weights(weights)?;
+        builder.commit_from_file(path)
+    };
+    session().map_err(|error| error.to_string())
 }
 
 /// The library, loaded once. Where there is none, that is said each time.

@@ -8,7 +8,7 @@ mod material;
 use std::sync::Arc;
 
 use dictum_neural::frontend::{Filterbank, FilterbankConfig};
-use dictum_neural::{CtcModel, Mode, Options, Precision, greedy};
+use dictum_neural::{CtcModel, Mode, Options, Precision, Runtime, greedy};
 use material::{Case, Oracle};
 
 /// The largest difference of two rows of numbers.
@@ -41,10 +41,15 @@ fn features_are_those_of_kaldi_native_fbank() {
     }
 }
 
+/// With the feature `ort` that runtime is compared; `ORT_DYLIB_PATH` names it, the library in the wheel of onnxruntime for one.
+fn runtime() -> Runtime {
+    if cfg!(feature = "ort") { Runtime::Ort } else { Runtime::Rten }
+}
+
 /// The model of a case.
 fn model(oracle: &Oracle, case: &Case<'_>) -> Arc<CtcModel> {
     let precision = if case.text("network") == "model.onnx" { Precision::Float } else { Precision::Int8 };
-    let options = Options { precision: Some(precision), ..Options::default() };
+    let options = Options { precision: Some(precision), runtime: runtime() };
     Arc::new(CtcModel::open_with(&oracle.package(case.text("package")), options).unwrap())
 }
 
