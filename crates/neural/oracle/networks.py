@@ -83,6 +83,20 @@ def nemo_characters(folder):
     tokens(pathlib.Path(folder), "<blk>", last=True, spaces=True)
 
 
+def local(folder, seed=9, width=32):
+    """A network whose scores depend on no more than half a second around them, so that windows cannot be told from the whole."""
+    folder = pathlib.Path(folder)
+    g = Graph(seed)
+    g.model_width = width
+    x = g.transpose(g.input("audio_signal", FLOAT, "N", 80, "T"), 0, 2, 1)
+    g.input("length", INT64, "N")
+    x, _ = g.convolution(subsample_by_8(g, x, 8, 80, width), 9)
+    g.output(g.log_probabilities(x, TOKENS), "logprobs", FLOAT, "N", "F", TOKENS)
+    metadata = {"normalize_type": "", "subsampling_factor": 8, "model_type": "EncDecCTCModel", "vocab_size": TOKENS - 1}
+    g.save(folder / "model.onnx", metadata)
+    tokens(folder, "<blk>", last=True)
+
+
 def nemo_streaming(folder, seed=3, width=32, heads=4, layers=2, kernel=9, history=70):
     """NeMo's FastConformer with caches (`scripts/nemo/fast-conformer-hybrid-transducer-ctc/export-onnx-ctc.py`, 80 ms)."""
     folder = pathlib.Path(folder)
@@ -413,6 +427,7 @@ def omnilingual(folder, seed=8, width=32, heads=4):
 ALL = {
     "nemo": nemo,
     "nemo-characters": nemo_characters,
+    "local": local,
     "nemo-streaming": nemo_streaming,
     "zipformer": zipformer,
     "zipformer-streaming": zipformer_streaming,

@@ -61,8 +61,17 @@ def features(kind, samples):
     return np.stack([bank.get_frame(index) for index in range(bank.num_frames_ready)])
 
 
-FEATURES = {"nemo": "nemo-normalised", "nemo-characters": "nemo", "nemo-streaming": "nemo", "zipformer": "kaldi",
+FEATURES = {"nemo": "nemo-normalised", "nemo-characters": "nemo", "local": "nemo", "nemo-streaming": "nemo", "zipformer": "kaldi",
             "zipformer-streaming": "kaldi", "wenet": "kaldi-16-bit", "wenet-streaming": "kaldi-16-bit", "omnilingual": None}
+
+
+# As the scripts of sherpa-onnx do it: of some models the products of matrices alone, of others all that can be.
+QUANTISED = {
+    "nemo": {"op_types_to_quantize": ["MatMul"], "weight_type": QuantType.QInt8},
+    "nemo-characters": {"weight_type": QuantType.QUInt8},
+    "nemo-streaming": {"weight_type": QuantType.QUInt8},
+    "zipformer": {"op_types_to_quantize": ["MatMul"], "weight_type": QuantType.QInt8},
+}
 
 
 class Network:
@@ -152,6 +161,7 @@ def recogniser(name, folder):
     make = {
         "nemo": offline_kinds.from_nemo_ctc,
         "nemo-characters": offline_kinds.from_nemo_ctc,
+        "local": offline_kinds.from_nemo_ctc,
         "nemo-streaming": online_kinds.from_nemo_ctc,
         "zipformer": offline_kinds.from_zipformer_ctc,
         "zipformer-streaming": online_kinds.from_zipformer2_ctc,
@@ -198,10 +208,8 @@ def main():
         settle(package / "model.onnx", score(name, Network(package), audio(99, 12.0)))
         network, reader = Network(package), recogniser(name, package)
         runs = [("model.onnx", network)]
-        if name == "nemo":
-            quantize_dynamic(
-                package / "model.onnx", package / "model.int8.onnx", op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8
-            )
+        if name in QUANTISED:
+            quantize_dynamic(package / "model.onnx", package / "model.int8.onnx", **QUANTISED[name])
             runs.append(("model.int8.onnx", Network(package, "model.int8.onnx")))
         for seconds, wave in waves.items():
             samples = np.concatenate([wave, np.zeros(int(TAIL * RATE), np.float32)]) if "streaming" in name else wave

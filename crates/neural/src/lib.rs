@@ -25,6 +25,7 @@
 mod error;
 pub mod frontend;
 mod greedy;
+mod mapped;
 mod model;
 pub mod onnx;
 mod package;

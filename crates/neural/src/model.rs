@@ -1,10 +1,10 @@
 //! A loaded package.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::NeuralError;
+use crate::mapped::mapped;
 use crate::onnx::Outline;
 use crate::package::{self, Kind, Precision, Recipe};
 use crate::runtime::{self, Network, Runtime, Tensor, Values, guarded};
@@ -167,8 +167,7 @@ fn frames(output: Tensor) -> Result<Frames, String> {
 
 /// Looks a network's file through, in place.
 fn outline(path: &Path) -> Result<Outline, NeuralError> {
-    let file = File::open(path).map_err(|source| NeuralError::read(path, source))?;
-    let bytes = map(&file).map_err(|source| NeuralError::read(path, source))?;
+    let bytes = mapped(path).map_err(|source| NeuralError::read(path, source))?;
     if bytes.starts_with(b"version https://git-lfs") {
         return Err(NeuralError::unusable(
             path,
@@ -179,13 +178,6 @@ fn outline(path: &Path) -> Result<Outline, NeuralError> {
     let size_of =
         |name: &str| std::fs::metadata(folder.join(name)).ok().filter(|file| file.is_file()).map(|file| file.len());
     Outline::read(&bytes, &size_of).map_err(|error| NeuralError::malformed(path, error))
-}
-
-#[allow(unsafe_code)]
-fn map(file: &File) -> std::io::Result<memmap2::Mmap> {
-    // SAFETY: the file must not change while it is looked through. Packages are installed whole and never written to again; who may
-    // write to them may as well replace the program.
-    unsafe { memmap2::Mmap::map(file) }
 }
 
 fn tokens(path: &Path, blank: Option<u16>) -> Result<Tokens, NeuralError> {

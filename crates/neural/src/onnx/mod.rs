@@ -5,7 +5,7 @@
 //! then allocate what a header says. Weights beside the file must be in its own folder.
 
 mod tensor;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -249,4 +249,4 @@ fn size(mut message: Message<'_>) -> Result<Option<u64>, ParseError> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

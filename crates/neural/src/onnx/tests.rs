@@ -1,45 +1,15 @@
 use proptest::prelude::*;
 
+use super::wire::Writer;
 use super::*;
 
-/// Writes protocol buffers, for tests.
-#[derive(Default, Clone)]
-pub(crate) struct Writer(pub Vec<u8>);
-
-impl Writer {
-    pub fn number(mut self, field: u64, value: u64) -> Self {
-        self.varint(field << 3);
-        self.varint(value);
-        self
-    }
-
-    pub fn bytes(mut self, field: u64, value: &[u8]) -> Self {
-        self.varint(field << 3 | 2);
-        self.varint(value.len() as u64);
-        self.0.extend_from_slice(value);
-        self
-    }
-
-    pub fn message(self, field: u64, value: Writer) -> Self {
-        self.bytes(field, &value.0)
-    }
-
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-}
-
-pub(crate) fn metadata(model: Writer, entries: &[(&str, &str)]) -> Writer {
+fn metadata(model: Writer, entries: &[(&str, &str)]) -> Writer {
     entries.iter().fold(model, |model, (key, value)| {
         model.message(14, Writer::default().bytes(1, key.as_bytes()).bytes(2, value.as_bytes()))
     })
 }
 
-pub(crate) fn port(name: &str, element: u64, shape: &[Option<u64>]) -> Writer {
+fn port(name: &str, element: u64, shape: &[Option<u64>]) -> Writer {
     let shape = shape.iter().fold(Writer::default(), |shape, size| {
         shape.message(1, size.map_or(Writer::default().bytes(2, b"T"), |size| Writer::default().number(1, size)))
     });

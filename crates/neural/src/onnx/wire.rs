@@ -35,6 +35,12 @@ impl<'a> Message<'a> {
         self.bytes
     }
 
+    /// How much of it has been read, bytes.
+    #[cfg(feature = "rten")]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
     /// As text.
     pub fn text(&self) -> Result<&'a str, ParseError> {
         std::str::from_utf8(self.bytes).map_err(|_| self.error("text that is not UTF-8"))
@@ -108,6 +114,48 @@ impl<'a> Message<'a> {
             }
         }
         Err(self.error("not an ONNX file: a number of more than ten bytes"))
+    }
+}
+
+/// Writes messages.
+#[cfg(any(test, feature = "rten"))]
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Writer(pub Vec<u8>);
+
+#[cfg(any(test, feature = "rten"))]
+impl Writer {
+    /// A whole number.
+    pub fn number(mut self, field: u64, value: u64) -> Self {
+        self.varint(field << 3);
+        self.varint(value);
+        self
+    }
+
+    /// Text or bytes.
+    pub fn bytes(mut self, field: u64, value: &[u8]) -> Self {
+        self.varint(field << 3 | 2);
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value);
+        self
+    }
+
+    /// A message.
+    pub fn message(self, field: u64, value: Writer) -> Self {
+        self.bytes(field, &value.0)
+    }
+
+    /// Fields as another message has them.
+    pub fn raw(mut self, fields: &[u8]) -> Self {
+        self.0.extend_from_slice(fields);
+        self
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
     }
 }
 

@@ -1,5 +1,7 @@
 //! `rten`: <https://github.com/robertknight/rten>.
 
+mod mend;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrVi
 use rten_tensor::Layout;
 
 use super::{Network, Tensor, Values};
+use crate::mapped::{load_mapped, mapped};
 use crate::onnx::Outline;
 
 thread_local! {
@@ -33,32 +36,27 @@ impl Rten {
 fn read(path: &Path, outline: &Outline) -> Result<Model, String> {
     let mut options = ModelOptions::with_all_ops();
     options.prepack_weights(true);
+    let file = mapped(path).map_err(|error| error.to_string())?;
+    let mended = mend::mend(&file).map_err(|error| error.to_string())?;
     let mappable = |name: &String| Path::new(name).extension().and_then(|ext| ext.to_str()).is_some_and(is_data);
-    if outline.beside.is_empty() {
-        options.load_file(path).map_err(|error| error.to_string())
-    } else if outline.beside.iter().all(mappable) {
-        map(&options, path)
-    } else {
-        // Files of other names rten takes from memory alone.
-        let folder = path.parent().unwrap_or(Path::new("."));
-        for name in &outline.beside {
-            let bytes = std::fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
-            options.external_data(name, bytes);
-        }
-        options.load(std::fs::read(path).map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+    if mended.is_none() && outline.beside.is_empty() {
+        return options.load_file(path).map_err(|error| error.to_string());
     }
+    if mended.is_none() && outline.beside.iter().all(mappable) {
+        return load_mapped(&options, path).map_err(|error| error.to_string());
+    }
+    // Of mended networks, and from files of other names, rten takes weights from memory alone.
+    let folder = path.parent().unwrap_or(Path::new("."));
+    for name in &outline.beside {
+        let bytes = std::fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        options.external_data(name, bytes);
+    }
+    options.load(mended.unwrap_or_else(|| file.to_vec())).map_err(|error| error.to_string())
 }
 
 /// Names that rten opens.
 fn is_data(extension: &str) -> bool {
     extension.starts_with("data") || extension.starts_with("onnx_data")
-}
-
-#[allow(unsafe_code)]
-fn map(options: &ModelOptions, path: &Path) -> Result<Model, String> {
-    // SAFETY: what is mapped must not change while it is in use. Packages are installed whole and never written to again; who may
-    // write to them may as well replace the program.
-    unsafe { options.load_mmap(path) }.map_err(|error| error.to_string())
 }
 
 impl Network for Rten {

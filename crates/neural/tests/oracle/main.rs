@@ -3,7 +3,9 @@
 //!
 //! Without Python or its package registry these tests are skipped, by name; `DICTUM_ORACLE=required` makes that an error.
 
+mod hostile;
 mod material;
+mod windows;
 
 use std::sync::Arc;
 
@@ -117,7 +119,9 @@ fn edits(a: &[String], b: &[&str]) -> usize {
 
 #[test]
 fn nemo_scores_and_readings() {
-    compare("nemo_scores_and_readings", |package| package == "nemo" || package == "nemo-characters");
+    compare("nemo_scores_and_readings", |package| {
+        package == "nemo" || package == "nemo-characters" || package == "local"
+    });
 }
 
 #[test]
