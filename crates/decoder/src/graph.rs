@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use dictum_acoustic::{PhoneId, Units};
-use dictum_language::{LanguageModel, LmState, WordId};
+use dictum_language::{LanguageModel, LmState, WordId, as_piece};
 
 use crate::lexicon::Lexicon;
 use crate::look_ahead::{LookAhead, LookAheadCache};
@@ -26,8 +25,6 @@ pub struct SearchGraph {
     pub histories: Histories,
     /// Its look-ahead.
     pub look_ahead: Arc<LookAheadCache>,
-    /// Transition log-probabilities by phone: `[from][to]`, `to == 3` leaves.
-    pub transitions: Arc<[[[f32; 4]; 3]]>,
 }
 
 /// The words of a custom model, searched beside the base network.
@@ -72,12 +69,10 @@ pub struct TreeCopy {
     pub custom: Option<Arc<LookAhead>>,
 }
 
-impl SearchGraph {
-    /// Reads the transition matrices of all phones.
-    pub fn transitions_of(units: &Units) -> Arc<[[[f32; 4]; 3]]> {
-        (0..units.phone_count()).map(|phone| *units.transitions(phone as PhoneId)).collect()
-    }
+/// The history behind a word that is spelt; the id of no word.
+const UNKNOWN: u32 = 1 << 31;
 
+impl SearchGraph {
     /// The network of an instance.
     #[inline]
     pub fn tree(&self, instance: u32) -> &Arc<Network> {
@@ -95,6 +90,8 @@ impl SearchGraph {
     /// What conditions the tree copy behind a word with the state after it.
     pub fn history(&self, word: WordId, state: LmState) -> u32 {
         match self.histories {
+            // One for all words that no model knows.
+            Histories::LastWord if as_piece(word).is_some() => UNKNOWN,
             Histories::LastWord => word,
             Histories::States => state.0 as u32,
         }

@@ -15,7 +15,7 @@ use dictum_acoustic::PhoneId;
 use dictum_language::{LmState, WordId};
 
 use crate::graph::Histories;
-use crate::search::{Record, Search, Token};
+use crate::search::{Record, Search, Token, begins_word};
 
 /// Index of a node in a [`Lattice`].
 pub type LatticeNodeId = u32;
@@ -173,8 +173,12 @@ impl Lattice {
     /// the language model likes little must survive until their acoustics are complete; the choice between complete
     /// words wants a higher one.
     pub fn reweight(&mut self, from: (f32, f32), to: (f32, f32)) {
-        for arc in self.arcs.iter_mut().filter(|arc| arc.word.is_some()) {
-            arc.language += (to.0 - from.0) * arc.log_probability + to.1 - from.1;
+        for arc in &mut self.arcs {
+            let Some(word) = arc.word else { continue };
+            arc.language += (to.0 - from.0) * arc.log_probability;
+            if begins_word(word) {
+                arc.language += to.1 - from.1;
+            }
         }
         for node in &mut self.nodes {
             node.end_score *= to.0 / from.0;
@@ -242,9 +246,17 @@ fn exit_score(search: &Search, group: &Group, right: PhoneId) -> Option<f32> {
 /// First phone of a token: what its predecessor must leave towards.
 fn first_phone(search: &Search, token: Token) -> PhoneId {
     match token {
-        Token::Word(pronunciation) => search.graph().lexicon.phones(pronunciation)[0],
+        Token::Word(pronunciation) => search.graph().network.context(search.graph().lexicon.units(pronunciation)[0]),
         Token::Filler(_) | Token::Begin => search.graph().network.silence(),
     }
+}
+
+/// Whether a word must not directly follow another: two equal tokens of a CTC model have a blank between them.
+fn barred(search: &Search, before: Token, token: Token) -> bool {
+    let (Token::Word(before), Token::Word(word)) = (before, token) else { return false };
+    let (network, lexicon) = (&search.graph().network, &search.graph().lexicon);
+    let last = lexicon.units(before).last();
+    last.is_some_and(|&last| network.barred_after(last) == lexicon.units(word)[0])
 }
 
 /// Weighted language model score of a token, the log-probability in it, and the state after it.
@@ -254,7 +266,7 @@ fn language(search: &Search, state: LmState, token: Token) -> (LmState, f32, f32
         Token::Word(pronunciation) => {
             let word = search.graph().lexicon.word(pronunciation);
             let (next, log_probability) = search.graph().lm.step(state, word);
-            (next, config.lm_weight * log_probability + config.word_penalty, log_probability)
+            (next, config.word_score(word, log_probability), log_probability)
         }
         Token::Filler(phone) if phone == search.graph().network.silence() => (state, config.silence_penalty, 0.0),
         Token::Filler(_) => (state, config.filler_penalty, 0.0),
@@ -309,6 +321,9 @@ fn backward(search: &Search, groups: &mut [Group], last: u32, beam: f32) -> Vec<
                 }
                 // What the beam dropped cannot be better than what it kept by much; ask the cheap bound first.
                 if source.best.score + acoustic + group.backward < threshold {
+                    continue;
+                }
+                if barred(search, source.best.token, token) {
                     continue;
                 }
                 let Some(leaving) = exit_score(search, source, first) else { continue };

@@ -1,10 +1,12 @@
-//! The words a network recognises, as phone strings.
+//! The words a network recognises, as strings of units.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use dictum_acoustic::{PhoneId, Units};
+use dictum_acoustic::Units;
 use dictum_language::{Dictionary, Vocabulary, WordId};
+
+use crate::topology::UnitId;
 
 /// Index of a pronunciation in a [`Lexicon`].
 pub type PronunciationId = u32;
@@ -20,14 +22,14 @@ pub struct Lexicon {
     first: u32,
     words: Vec<WordId>,
     offsets: Vec<u32>,
-    phones: Vec<PhoneId>,
-    fillers: Vec<PhoneId>,
+    units: Vec<UnitId>,
+    fillers: Vec<UnitId>,
 }
 
 impl Lexicon {
-    /// An empty lexicon with the given filler phones (silence among them).
-    pub fn new(fillers: Vec<PhoneId>) -> Self {
-        Lexicon { base: None, first: 0, words: Vec::new(), offsets: vec![0], phones: Vec::new(), fillers }
+    /// An empty lexicon with the given filler phones (silence among them); the tokens of a CTC model need none.
+    pub fn new(fillers: Vec<UnitId>) -> Self {
+        Lexicon { base: None, first: 0, words: Vec::new(), offsets: vec![0], units: Vec::new(), fillers }
     }
 
     /// A lexicon with everything that `base` has, to which more is to be added.
@@ -48,24 +50,24 @@ impl Lexicon {
         fillers: &Dictionary,
         vocabulary: &Vocabulary,
     ) -> Self {
-        let mut filler_phones = vec![units.silence()];
+        let mut filler_phones = vec![UnitId::from(units.silence())];
         for pronunciation in fillers.iter().flat_map(|(_, pronunciations)| pronunciations) {
             if let [phone] = pronunciation[..]
-                && let Some(phone) = units.phone_id(&fillers.phones()[phone as usize])
+                && let Some(phone) = units.phone_id(&fillers.phones()[phone as usize]).map(UnitId::from)
                 && !filler_phones.contains(&phone)
             {
                 filler_phones.push(phone);
             }
         }
         let mut lexicon = Lexicon::new(filler_phones);
-        let phone_ids: Vec<Option<PhoneId>> = dictionary.phones().iter().map(|name| units.phone_id(name)).collect();
+        let phone_ids: Vec<Option<u8>> = dictionary.phones().iter().map(|name| units.phone_id(name)).collect();
         let mut phones = Vec::new();
         for word in 0..vocabulary.len() as WordId {
             for pronunciation in dictionary.pronunciations(vocabulary.word(word)) {
                 phones.clear();
-                phones.extend(pronunciation.iter().map_while(|&phone| phone_ids[phone as usize]));
-                let known = phones.len() == pronunciation.len();
-                if known && !phones.iter().any(|&phone| units.is_filler(phone)) {
+                let spoken = |&phone: &u8| phone_ids[phone as usize].filter(|&phone| !units.is_filler(phone));
+                phones.extend(pronunciation.iter().map_while(spoken).map(UnitId::from));
+                if phones.len() == pronunciation.len() {
                     lexicon.add(word, &phones);
                 }
             }
@@ -74,13 +76,13 @@ impl Lexicon {
     }
 
     /// Adds a pronunciation; empty ones are ignored.
-    pub fn add(&mut self, word: WordId, phones: &[PhoneId]) {
-        if phones.is_empty() {
+    pub fn add(&mut self, word: WordId, units: &[UnitId]) {
+        if units.is_empty() {
             return;
         }
         self.words.push(word);
-        self.phones.extend_from_slice(phones);
-        self.offsets.push(self.phones.len() as u32);
+        self.units.extend_from_slice(units);
+        self.offsets.push(self.units.len() as u32);
     }
 
     /// Number of pronunciations, those of the base included.
@@ -107,19 +109,19 @@ impl Lexicon {
         }
     }
 
-    /// The phones of a pronunciation.
-    pub fn phones(&self, pronunciation: PronunciationId) -> &[PhoneId] {
+    /// What a pronunciation consists of.
+    pub fn units(&self, pronunciation: PronunciationId) -> &[UnitId] {
         match &self.base {
-            Some(base) if pronunciation < self.first => base.phones(pronunciation),
+            Some(base) if pronunciation < self.first => base.units(pronunciation),
             _ => {
                 let index = (pronunciation - self.first) as usize;
-                &self.phones[self.offsets[index] as usize..self.offsets[index + 1] as usize]
+                &self.units[self.offsets[index] as usize..self.offsets[index + 1] as usize]
             }
         }
     }
 
     /// Phones that may stand alone between words: silence and noises.
-    pub fn fillers(&self) -> &[PhoneId] {
+    pub fn fillers(&self) -> &[UnitId] {
         &self.fillers
     }
 }

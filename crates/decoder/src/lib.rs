@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod consensus;
+pub mod ctc;
 pub mod endpoint;
 pub mod graph;
 pub mod instances;
@@ -35,3 +36,4 @@ pub mod phone_loop;
 mod random_lattice;
 pub mod result;
 pub mod search;
+pub mod topology;

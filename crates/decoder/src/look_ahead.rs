@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use dictum_acoustic::PhoneId;
-use dictum_language::{Bigrams, WordId};
+use dictum_language::{Bigrams, WordId, as_piece};
 
 use crate::lexicon::{Lexicon, PronunciationId};
 use crate::network::{Network, OVERLAY, ROOT};
@@ -133,10 +133,11 @@ struct WordIndex {
 }
 
 impl WordIndex {
-    /// Of those that the lexicon has beyond its base.
+    /// Of those that the lexicon has beyond its base. Pieces of words are no roots, and nothing is looked ahead for them.
     fn new(lexicon: &Lexicon) -> Self {
-        let words = lexicon.own().map(|id| lexicon.word(id) as usize + 1).max().unwrap_or(0);
-        let mut pronunciations: Vec<PronunciationId> = lexicon.own().collect();
+        let is_word = |&id: &PronunciationId| as_piece(lexicon.word(id)).is_none();
+        let mut pronunciations: Vec<PronunciationId> = lexicon.own().filter(is_word).collect();
+        let words = pronunciations.iter().map(|&id| lexicon.word(id) as usize + 1).max().unwrap_or(0);
         pronunciations.sort_by_key(|&id| lexicon.word(id));
         let mut offsets = vec![0u32; words + 1];
         for &id in &pronunciations {
@@ -300,6 +301,11 @@ impl LookAheadCache {
         let trees = [base.trees[0].clone(), Tree::compiled(overlay, lexicon)];
         let trees = trees.into_iter().map(|tree| tree.with_model(&*lm, share)).collect();
         LookAheadCache { trees, lm, tables: RwLock::default(), limit_bytes }
+    }
+
+    /// The pronunciations that a word has in the base network.
+    pub fn pronunciations(&self, word: WordId) -> &[PronunciationId] {
+        self.trees[0].words.pronunciations(word)
     }
 
     /// The table after a word.

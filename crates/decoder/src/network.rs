@@ -1,4 +1,7 @@
-//! The pronunciation network: a prefix tree of triphone HMMs with exact context across words.
+//! The pronunciation network: a prefix tree of the HMMs of units, with exact context across words.
+//!
+//! What follows is said of phones; which HMMs a unit has, and where its neighbours matter, a [`Topology`] says, and for the tokens of
+//! a CTC model they matter little.
 //!
 //! ```text
 //!            fan-in by left phone      one HMM per distinct prefix        fan-out by right phone
@@ -20,10 +23,12 @@
 
 mod compiler;
 
-use dictum_acoustic::{PhoneId, Units};
+use dictum_acoustic::{PhoneId, Transitions};
 use dictum_language::WordId;
 
+use crate::ctc;
 use crate::lexicon::{Lexicon, PronunciationId};
+use crate::topology::{Shape, Topology, UnitId};
 use compiler::Compiler;
 
 /// Index of an HMM in the network's node table.
@@ -35,13 +40,11 @@ pub const NO_LABEL: u32 = u32::MAX;
 /// Most right-context classes a fan can have; phone sets are held in 64-bit masks.
 pub const MAX_PHONES: usize = 64;
 
-/// One HMM of the tree: three emitting states and what follows it.
+/// One HMM of the tree and what follows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Node {
-    /// Senones of the three states.
-    pub senones: [u16; 3],
-    /// Phone whose transition matrix applies.
-    pub phone: PhoneId,
+    /// Its states.
+    pub shape: Shape,
     /// Number of finals that follow.
     pub final_count: u16,
     /// Number of nodes that follow.
@@ -70,12 +73,10 @@ pub struct Final {
 }
 
 /// One distinct HMM of a last phone, and the right phones it stands for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FanClass {
-    /// Senones of the three states.
-    pub senones: [u16; 3],
-    /// Phone whose transition matrix applies.
-    pub phone: PhoneId,
+    /// Its states.
+    pub shape: Shape,
     /// Bit *p* is set if the class holds when phone *p* follows.
     pub right: u64,
 }
@@ -117,11 +118,19 @@ pub struct Network {
     stems: Vec<NodeId>,
     phone_count: usize,
     silence: PhoneId,
+    /// What may follow a filler.
+    outside: u64,
+    /// Whether units are the tokens of a CTC model.
+    tokens: bool,
+    transitions: Vec<Transitions>,
     /// What is added to its ids where those of two networks meet: zero or [`OVERLAY`].
     origin: u32,
     /// The first pronunciation it was compiled from.
     first_pronunciation: PronunciationId,
 }
+
+/// "Nothing is barred" where what may follow is asked; no model has so many senones.
+pub const NOTHING_BARRED: u16 = u16::MAX;
 
 /// Added to the index of a root where a place of the tree is named.
 pub const ROOT: u32 = 1 << 30;
@@ -134,13 +143,13 @@ const NOWHERE: u32 = u32::MAX;
 
 impl Network {
     /// Compiles a lexicon and its fillers. `unigram` gives the natural-log probability of a word, for the look-ahead.
-    pub fn compile(units: &Units, lexicon: &Lexicon, unigram: &dyn Fn(WordId) -> f32) -> Network {
-        Compiler::new(units, lexicon, unigram, 0).compile()
+    pub fn compile(topology: &dyn Topology, lexicon: &Lexicon, unigram: &dyn Fn(WordId) -> f32) -> Network {
+        Compiler::new(topology, lexicon, unigram, 0).compile()
     }
 
     /// Compiles what a lexicon has beyond its base, to be searched beside the network of the base. It has no fillers.
-    pub fn overlay(units: &Units, lexicon: &Lexicon, unigram: &dyn Fn(WordId) -> f32) -> Network {
-        Compiler::new(units, lexicon, unigram, OVERLAY).compile()
+    pub fn overlay(topology: &dyn Topology, lexicon: &Lexicon, unigram: &dyn Fn(WordId) -> f32) -> Network {
+        Compiler::new(topology, lexicon, unigram, OVERLAY).compile()
     }
 
     /// Number of HMMs in the tree.
@@ -204,7 +213,7 @@ impl Network {
 
     /// First phone of a root, by its index.
     pub fn root_phone(&self, index: u32) -> PhoneId {
-        self.nodes[self.fan_in[index as usize * self.phone_count] as usize].phone
+        self.nodes[self.fan_in[index as usize * self.phone_count] as usize].shape.phone
     }
 
     /// Calls `f` with the places whose look-ahead a pronunciation's word takes part in, from where the word becomes
@@ -236,7 +245,37 @@ impl Network {
         self.silence
     }
 
-    /// Number of phones of the unit inventory.
+    /// What may follow silence and other fillers, and begin an utterance, as a mask of contexts.
+    pub fn outside(&self) -> u64 {
+        self.outside
+    }
+
+    /// Natural-log transition probabilities by number, `[from][to]`, `to == 3` leaves the HMM.
+    pub fn transitions(&self) -> &[Transitions] {
+        &self.transitions
+    }
+
+    /// The context that a unit is for the words around its own.
+    #[inline]
+    pub fn context(&self, unit: UnitId) -> PhoneId {
+        match self.tokens {
+            true => ctc::context(unit),
+            false => unit as PhoneId,
+        }
+    }
+
+    /// Whether units are the tokens of a CTC model.
+    pub fn has_tokens(&self) -> bool {
+        self.tokens
+    }
+
+    /// What the first state of an HMM must not read directly behind a unit: two equal tokens have a blank between them.
+    #[inline]
+    pub fn barred_after(&self, unit: UnitId) -> u16 {
+        if self.tokens { ctc::token(unit) } else { NOTHING_BARRED }
+    }
+
+    /// Number of contexts: phones of the unit inventory.
     pub fn phone_count(&self) -> usize {
         self.phone_count
     }
@@ -274,8 +313,8 @@ impl Network {
 
     /// Phone and senones of every HMM.
     pub fn states(&self) -> impl Iterator<Item = (PhoneId, [u16; 3])> {
-        let nodes = self.nodes.iter().map(|node| (node.phone, node.senones));
-        nodes.chain(self.fan_classes.iter().map(|class| (class.phone, class.senones)))
+        let nodes = self.nodes.iter().map(|node| (node.shape.phone, node.shape.senones));
+        nodes.chain(self.fan_classes.iter().map(|class| (class.shape.phone, class.shape.senones)))
     }
 
     /// Bytes held, for the benchmark.

@@ -28,9 +28,10 @@ use dictum_language::LmState;
 use crate::graph::{Histories, SearchGraph, TreeCopy};
 use crate::instances::{ANY_TAIL, DEAD, Hmm, Instances, TAIL};
 use crate::lexicon::PronunciationId;
-use crate::network::{MAX_PHONES, NO_LABEL, Network};
+use crate::network::{MAX_PHONES, NO_LABEL, NOTHING_BARRED, Network};
 use crate::node_best::NodeBest;
-pub use config::SearchConfig;
+use crate::topology::Shape;
+pub use config::{SearchConfig, begins_word};
 use lm_cache::LmCache;
 pub use statistics::Statistics;
 
@@ -84,6 +85,17 @@ struct Evaluated {
     exit_history: u32,
 }
 
+/// What is known of the frames to come, so that entries which would die at once are not made.
+#[derive(Debug, Clone, Copy)]
+pub enum Ahead<'a> {
+    /// Nothing.
+    Unknown,
+    /// How much each phone loses over them, at least ([`crate::phone_look_ahead`]).
+    Phones(&'a [f32; MAX_PHONES]),
+    /// The scores of the next frame: a CTC model tells a token in a frame or two, so that one is enough.
+    Tokens(&'a [f32]),
+}
+
 /// One utterance being searched.
 pub struct Search {
     graph: Arc<SearchGraph>,
@@ -107,8 +119,10 @@ pub struct Search {
     frame: u32,
     best: f32,
     threshold: f32,
-    /// What entering each phone will lose at least, see `push`.
+    /// What entering each phone will lose at least, see [`Ahead`].
     ahead: [f32; MAX_PHONES],
+    /// Scores of the next frame, with tokens.
+    upcoming: Vec<f32>,
     statistics: Statistics,
 }
 
@@ -136,6 +150,7 @@ impl Search {
             best: 0.0,
             threshold: DEAD,
             ahead: [0.0; MAX_PHONES],
+            upcoming: Vec::new(),
             statistics: Statistics::default(),
         };
         search.begin();
@@ -207,11 +222,9 @@ impl Search {
             + self.node_best.size_bytes()
     }
 
-    /// Searches one frame. `scores` are natural-log likelihoods of all senones, the best of them zero. `ahead` says
-    /// how much each phone loses over the frames that follow, at least (see [`crate::phone_look_ahead`]); zeros if
-    /// that is not known.
-    pub fn push(&mut self, scores: &[f32], ahead: &[f32; MAX_PHONES]) {
-        self.ahead = ahead.map(|loss| loss * self.config.phone_look_ahead_weight);
+    /// Searches one frame. `scores` are natural-log likelihoods of all senones, the best of them zero.
+    pub fn push(&mut self, scores: &[f32], ahead: Ahead<'_>) {
+        self.look_ahead(ahead);
         self.evaluate(scores);
         self.set_threshold();
         self.frame += 1;
@@ -224,14 +237,32 @@ impl Search {
         }
     }
 
+    fn look_ahead(&mut self, ahead: Ahead<'_>) {
+        self.upcoming.clear();
+        match ahead {
+            Ahead::Unknown => self.ahead = [0.0; MAX_PHONES],
+            Ahead::Phones(losses) => self.ahead = losses.map(|loss| loss * self.config.phone_look_ahead_weight),
+            Ahead::Tokens(scores) => self.upcoming.extend_from_slice(scores),
+        }
+    }
+
+    /// What entering an HMM loses at least.
+    #[inline]
+    fn loss(&self, shape: &Shape) -> f32 {
+        match self.upcoming.get(usize::from(shape.senones[0])) {
+            Some(&score) => score,
+            None => self.ahead[usize::from(shape.phone)],
+        }
+    }
+
     fn begin(&mut self) {
         self.frame = 0;
         self.best = 0.0;
         self.threshold = DEAD;
-        self.ahead = [0.0; MAX_PHONES];
+        self.look_ahead(Ahead::Unknown);
         let state = self.graph.lm.start();
         let copy = self.copy(self.graph.start);
-        self.record_exits.push((u64::MAX, 0.0));
+        self.record_exits.push((self.graph.network.outside(), 0.0));
         self.records.push(Record { token: Token::Begin, previous: 0, end: 0, score: 0.0, state, copy, exits: (0, 1) });
         // Everything may begin; the first frames prune it.
         self.threshold = -self.config.beam;
@@ -279,9 +310,10 @@ impl Search {
         self.evaluated.clear();
         self.node_best.clear(self.active.len());
         let mut best = DEAD;
+        let transitions = self.graph.network.transitions();
         for &index in &self.active {
             let hmm = self.instances.get_mut(index);
-            let transitions = &self.graph.transitions[hmm.phone as usize];
+            let transitions = &transitions[hmm.phone as usize];
             let leave: [f32; 3] = std::array::from_fn(|state| hmm.score[state] + scores[hmm.senones[state] as usize]);
             let (mut last, mut last_history) = (leave[2] + transitions[2][2], hmm.history[2]);
             if leave[1] + transitions[1][2] > last {
@@ -293,6 +325,9 @@ impl Search {
             let (mut exit, mut exit_history) = (leave[2] + transitions[2][3], hmm.history[2]);
             if leave[1] + transitions[1][3] > exit {
                 (exit, exit_history) = (leave[1] + transitions[1][3], hmm.history[1]);
+            }
+            if leave[0] + transitions[0][3] > exit {
+                (exit, exit_history) = (leave[0] + transitions[0][3], hmm.history[0]);
             }
             if leave[0] + transitions[0][1] > leave[1] + transitions[1][1] {
                 hmm.score[1] = leave[0] + transitions[0][1];
@@ -373,7 +408,7 @@ impl Search {
             } else if network.is_filler(hmm.instance) {
                 if exit > word_threshold {
                     let token = Token::Filler(hmm.phone);
-                    self.exits.push(Exit { token, history: exit_history, right: u64::MAX, score: exit });
+                    self.exits.push(Exit { token, history: exit_history, right: network.outside(), score: exit });
                 }
             } else {
                 self.enter_successors(network, &hmm, exit, exit_history);
@@ -391,32 +426,31 @@ impl Search {
         let bare = exit - hmm.look_ahead;
         for id in node.first_child..node.first_child + u32::from(node.child_count) {
             let child = network.node(id);
-            let shape = (child.senones, child.phone);
             // The language look-ahead can only fall from here on, so this bound spares looking it up.
-            if exit + self.ahead[child.phone as usize] <= self.threshold {
+            if exit + self.loss(&child.shape) <= self.threshold {
                 continue;
             }
             let id = network.instance(id);
             if hmm.is_tail() {
-                self.enter(hmm.copy, id, shape, exit, history, 0.0);
+                self.enter(hmm.copy, id, child.shape, exit, history, 0.0);
                 continue;
             }
             let look_ahead = weight * self.copies[hmm.copy as usize].at(&self.graph, id, child.look_ahead);
             if child.label == NO_LABEL {
                 if bare + look_ahead > self.threshold {
-                    self.enter(hmm.copy, id, shape, bare + look_ahead, history, look_ahead);
+                    self.enter(hmm.copy, id, child.shape, bare + look_ahead, history, look_ahead);
                 }
-            } else if bare + look_ahead + TRIGRAM_SLACK * weight + self.ahead[child.phone as usize] > self.threshold {
+            } else if bare + look_ahead + TRIGRAM_SLACK * weight + self.loss(&child.shape) > self.threshold {
                 let score = bare + self.word_score(history, child.label);
                 if score > self.threshold {
-                    self.enter(tail, id, shape, score, history, 0.0);
+                    self.enter(tail, id, child.shape, score, history, 0.0);
                 }
             }
         }
         for index in node.first_final..node.first_final + u32::from(node.final_count) {
             let last = network.last(index);
             let score = if last.labelled { bare + self.word_score(history, last.pronunciation) } else { exit };
-            self.enter_final(network, index, tail, score, history);
+            self.enter_final(network, index, tail, score, history, NOTHING_BARRED);
         }
     }
 
@@ -425,33 +459,27 @@ impl Search {
         let state = self.records[history as usize].state;
         let word = self.graph.lexicon.word(pronunciation);
         let log_probability = self.lm_cache.log_probability(&*self.graph.lm, state, word);
-        self.config.lm_weight * log_probability + self.config.word_penalty
+        self.config.word_score(word, log_probability)
     }
 
-    fn enter_final(&mut self, network: &Network, index: u32, copy: u32, score: f32, history: u32) {
+    /// `barred` is what the first state must not read ([`Network::barred_after`]).
+    fn enter_final(&mut self, network: &Network, index: u32, copy: u32, score: f32, history: u32, barred: u16) {
         let fan = network.fan(network.last(index).fan);
-        let survives = score + self.ahead[fan[0].phone as usize] > self.threshold;
+        // The classes of a fan are of one phone; of one token they need not begin alike.
+        let survives = score + self.loss(&fan[0].shape) > self.threshold || self.graph.network.has_tokens();
         if !survives || score <= self.best - self.config.last_phone_beam {
             return;
         }
-        for (class, fan) in fan.iter().enumerate() {
+        for (class, fan) in fan.iter().enumerate().filter(|(_, fan)| fan.shape.senones[0] != barred) {
             let instance = network.final_instance(index, class);
-            self.enter(copy, instance, (fan.senones, fan.phone), score, history, 0.0);
+            self.enter(copy, instance, fan.shape, score, history, 0.0);
         }
     }
 
     /// Offers a path to the first state of an HMM, creating the instance if need be.
     #[inline]
-    fn enter(
-        &mut self,
-        copy: u32,
-        instance: u32,
-        (senones, phone): ([u16; 3], PhoneId),
-        score: f32,
-        history: u32,
-        look_ahead: f32,
-    ) {
-        if score + self.ahead[phone as usize] <= self.threshold {
+    fn enter(&mut self, copy: u32, instance: u32, shape: Shape, score: f32, history: u32, look_ahead: f32) {
+        if score + self.loss(&shape) <= self.threshold {
             return;
         }
         match self.instances.find(copy, instance) {
@@ -465,6 +493,7 @@ impl Search {
             }
             None => {
                 let score = [score, DEAD, DEAD];
+                let Shape { senones, phone } = shape;
                 let hmm = Hmm { score, history: [history; 3], senones, phone, instance, copy, look_ahead };
                 let index = self.instances.insert(hmm);
                 self.next.push(index);

@@ -8,6 +8,7 @@
 //! * [`G2p`]: pronunciations of words that no dictionary has, by a model trained from one.
 //! * [`custom`]: models that users teach, trained from words and texts, and interpolated with the base model.
 //! * [`Pronouncer`]: how any word is said, and what a user writes that it sounds like.
+//! * [`Tokenizer`]: words as strings of an acoustic model's own tokens. [`OpenVocabulary`]: words that nobody has listed, spelt in them.
 //! * [`Grammar`]: what may be said by rules (SRGS), compiled to an automaton that is a language model.
 //! * [`spoken_form`]: numbers as they are spoken. [`scoring`]: word error rate with alignment and confidence interval.
 //!
@@ -40,9 +41,11 @@ mod grammar;
 mod mapped;
 mod model;
 mod ngram;
+mod open_vocabulary;
 mod pronounce;
 pub mod scoring;
 mod spoken;
+mod tokenizer;
 mod vocabulary;
 mod words;
 
@@ -52,9 +55,11 @@ pub use g2p::{G2p, G2pAccuracy, G2pError, G2pTraining, hold_out};
 pub use grammar::{Grammar, GrammarError, GrammarPlace, LONGEST_GRAMMAR};
 pub use model::{Bigrams, LanguageModel, LmState};
 pub use ngram::{NgramModel, parse_arpa, parse_dmp, parse_trie};
+pub use open_vocabulary::{OpenVocabulary, PieceRole, Spelling, as_piece, piece};
 pub use pronounce::{
-    LONGEST_SOUNDS_LIKE, LONGEST_WORD, MOST_PHONES, MOST_PRONUNCIATIONS, MOST_SOUNDS_LIKE, Pronouncer, SoundsLike,
-    SoundsLikeError, WordError, check_word,
+    LONGEST_SOUNDS_LIKE, LONGEST_WORD, MOST_PHONES, MOST_PRONUNCIATIONS, MOST_SOUNDS_LIKE, PhonePronouncer, Pronouncer,
+    SoundsLike, SoundsLikeError, TokenPronouncer, UnitNames, WordError, check_word,
 };
 pub use spoken::spoken_form;
+pub use tokenizer::{Tokenizer, WORD_BEGIN, WordBoundary};
 pub use vocabulary::{Vocabulary, WordId};

@@ -51,6 +51,14 @@ pub trait LanguageModel: Send + Sync {
 
     /// ln p(sentence ends | `state`).
     fn end(&self, state: LmState) -> f32;
+
+    /// The state after a word that the model does not have.
+    fn after_unknown(&self, state: LmState) -> LmState {
+        match self.vocabulary().unknown() {
+            Some(unknown) => self.step(state, unknown).0,
+            None => LmState::EMPTY,
+        }
+    }
 }
 
 /// What looking ahead asks of a model: its words by themselves and in pairs, in natural logarithms.

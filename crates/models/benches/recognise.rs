@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dictum_acoustic::{FrontEnd, cepstral_mean, features};
+use dictum_acoustic::{FrontEnd, SphinxModel, cepstral_mean, features};
 use dictum_audio::{ContentType, decode_all};
 use dictum_decoder::phone_look_ahead::PhoneLookAhead;
-use dictum_decoder::search::Search;
+use dictum_decoder::search::{Ahead, Search};
 use dictum_models::package::{DEBIAN_DIRECTORY, Package};
 use dictum_models::recogniser::{Band, Options, Recogniser};
 
@@ -32,17 +32,22 @@ fn speech() -> Option<Vec<f32>> {
 
 /// Scores of all senones for every frame, less the best of the frame, as the search gets them.
 fn scores(recogniser: &Recogniser, samples: &[f32]) -> Vec<f32> {
-    let mut front_end = FrontEnd::new(recogniser.acoustic().front_end());
+    let acoustic = acoustic(recogniser);
+    let mut front_end = FrontEnd::new(acoustic.front_end());
     let mut cepstra = Vec::new();
     front_end.push(samples, &mut cepstra);
     front_end.finish(&mut cepstra);
     let mut scores = Vec::new();
-    recogniser.acoustic().scorer().score(&features(&cepstra, &cepstral_mean(&cepstra)), &mut scores);
-    for frame in scores.chunks_exact_mut(recogniser.acoustic().senone_count()) {
+    acoustic.scorer().score(&features(&cepstra, &cepstral_mean(&cepstra)), &mut scores);
+    for frame in scores.chunks_exact_mut(acoustic.senone_count()) {
         let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         frame.iter_mut().for_each(|score| *score -= best);
     }
     scores
+}
+
+fn acoustic(recogniser: &Recogniser) -> &SphinxModel {
+    &recogniser.model().phones().expect("a model of phones").broadband
 }
 
 fn benches(criterion: &mut Criterion) {
@@ -62,7 +67,7 @@ fn benches(criterion: &mut Criterion) {
     let mut ahead = PhoneLookAhead::new(&recogniser.graph().network, config.phone_look_ahead);
     let mut search = Search::new(Arc::clone(recogniser.graph()), config);
     let scores = scores(&recogniser, &samples);
-    let senones = recogniser.acoustic().senone_count();
+    let senones = acoustic(&recogniser).senone_count();
     group.bench_function(format!("search {seconds:.1} s"), |bencher| {
         bencher.iter(|| {
             search.reset();
@@ -71,10 +76,10 @@ fn benches(criterion: &mut Criterion) {
             for frame in scores.chunks_exact(senones) {
                 ahead.push(frame);
                 if ahead.pending() > ahead.window() {
-                    frames.next().into_iter().for_each(|due| search.push(due, ahead.pass()));
+                    frames.next().into_iter().for_each(|due| search.push(due, Ahead::Phones(ahead.pass())));
                 }
             }
-            frames.for_each(|due| search.push(due, ahead.pass()));
+            frames.for_each(|due| search.push(due, Ahead::Phones(ahead.pass())));
             search.best_end()
         });
     });

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dictum_language::scoring::{Edit, align, normalise};
-use dictum_models::package::{DEBIAN_DIRECTORY, Package};
+use dictum_models::package::{DEBIAN_DIRECTORY, PackageFiles, SphinxFiles};
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
 use dictum_models::tuning::Tuning;
 
@@ -123,11 +123,10 @@ fn main() {
                 _ => {}
             }
         }
-        let mut package = Package::debian(Path::new(DEBIAN_DIRECTORY));
-        package.files.narrowband_map = map.clone();
+        let files = SphinxFiles { narrowband_map: map.clone(), ..SphinxFiles::debian(Path::new(DEBIAN_DIRECTORY)) };
+        let files = PackageFiles::Sphinx(files);
         let started = Instant::now();
-        let recogniser =
-            Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning).expect("the model loads"));
+        let recogniser = Arc::new(Recogniser::load_tuned("en-us", &files, tuning).expect("the model loads"));
         let loaded = started.elapsed().as_secs_f64();
         run(&title, &recogniser, band, &options, &clips, &audio, seconds, loaded, words_file.as_mut());
     }

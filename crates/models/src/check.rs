@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::ModelsError;
-use crate::package::Package;
+use crate::package::{CtcFiles, Package, PackageFiles};
 
 /// One file of a package, examined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,10 @@ pub(crate) fn files_present(package: &Package) -> Result<(), ModelsError> {
 }
 
 fn required(package: &Package) -> Vec<(String, std::path::PathBuf)> {
-    let files = &package.files;
+    let files = match &package.files {
+        PackageFiles::Sphinx(files) => files,
+        PackageFiles::Ctc(files) => return required_of_ctc(files),
+    };
     let mut required: Vec<_> =
         ACOUSTIC_FILES.iter().map(|name| (format!("acoustic model, {name}"), files.acoustic.join(name))).collect();
     let weights = MIXTURE_WEIGHTS.iter().find(|name| files.acoustic.join(name).exists()).unwrap_or(&MIXTURE_WEIGHTS[0]);
@@ -109,6 +112,16 @@ fn required(package: &Package) -> Vec<(String, std::path::PathBuf)> {
     if let Some(map) = &files.narrowband_map {
         required.push(("narrowband map".to_owned(), map.clone()));
     }
+    required
+}
+
+fn required_of_ctc(files: &CtcFiles) -> Vec<(String, std::path::PathBuf)> {
+    let network = ["model.int8.onnx", "model.onnx"].map(|name| files.network.join(name));
+    let network = network.iter().find(|path| path.exists()).unwrap_or(&network[1]);
+    let mut required =
+        vec![("network".to_owned(), network.clone()), ("table of tokens".to_owned(), files.network.join("tokens.txt"))];
+    required.extend(files.language_model.iter().map(|path| ("language model".to_owned(), path.clone())));
+    required.extend(files.words.iter().map(|path| ("list of words".to_owned(), path.clone())));
     required
 }
 

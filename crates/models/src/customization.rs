@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use dictum_acoustic::{PhoneId, Units};
 use dictum_decoder::graph::{Overlay, SearchGraph, Weights};
 use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
 use dictum_language::custom::{Interpolated, Mixture, NEVER, Snapshot};
-use dictum_language::{Bigrams, LmError, Vocabulary, WordId};
+use dictum_language::{Bigrams, LanguageModel, LmError, WordId};
 use serde::{Deserialize, Serialize};
 
 use crate::recogniser::{DisplayForms, Recogniser};
@@ -24,7 +23,7 @@ pub struct CustomWord {
     /// How transcripts write it, if not so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_as: Option<String>,
-    /// How it is said: names of phones.
+    /// How it is said: names of the acoustic model's units.
     pub pronunciations: Vec<Vec<String>>,
 }
 
@@ -51,9 +50,9 @@ const LOOK_AHEAD_BYTES: usize = 16 << 20;
 
 impl Customization {
     /// Compiles the words of a snapshot that was trained over the base model of `recogniser`. Words that the snapshot does not
-    /// know, and pronunciations with phones that the acoustic model lacks or that the base vocabulary has already, stay out.
+    /// know, and pronunciations with units that the acoustic model lacks or that the base vocabulary has already, stay out.
     pub fn new(recogniser: &Recogniser, lm: Arc<Snapshot>, words: &[CustomWord]) -> Customization {
-        let (base, units) = (recogniser.graph(), recogniser.acoustic().units());
+        let (base, acoustic) = (recogniser.graph(), recogniser.model().acoustic());
         let vocabulary = lm.shared_vocabulary();
         let mut lexicon = Lexicon::over(Arc::clone(&base.lexicon));
         let mut display = DisplayForms::default();
@@ -62,15 +61,15 @@ impl Customization {
             if let Some(form) = &entry.display_as {
                 display.insert(word, form.clone());
             }
-            let known = known_pronunciations(recogniser, units, vocabulary, word);
-            for phones in entry.pronunciations.iter().filter_map(|names| phone_ids(units, names)) {
-                if !known.contains(&phones) {
-                    lexicon.add(word, &phones);
+            let known = base.look_ahead.pronunciations(word);
+            for units in entry.pronunciations.iter().filter_map(|names| acoustic.units(names)) {
+                if !known.iter().any(|&known| base.lexicon.units(known) == units) {
+                    lexicon.add(word, &units);
                 }
             }
         }
         let unigram = |word: WordId| Bigrams::unigram(&**recogniser.model().language_model(), word);
-        let overlay = Arc::new(Network::overlay(units, &lexicon, &unigram));
+        let overlay = Arc::new(acoustic.overlay(&lexicon, &unigram));
         let bigrams = Arc::new(Taught(Arc::clone(&lm)));
         let share = |word: WordId| lm.user_share(word).unwrap_or(f32::NEG_INFINITY);
         let look_ahead =
@@ -88,30 +87,6 @@ impl Customization {
     pub fn pronunciation_count(&self) -> usize {
         self.lexicon.own().len()
     }
-}
-
-/// The phones of a pronunciation, if the model has all of them.
-pub(crate) fn phone_ids(units: &Units, names: &[String]) -> Option<Vec<PhoneId>> {
-    names.iter().map(|name| units.phone_id(name).filter(|&phone| !units.is_filler(phone))).collect()
-}
-
-/// What the base vocabulary says of a word.
-fn known_pronunciations(
-    recogniser: &Recogniser,
-    units: &Units,
-    vocabulary: &Vocabulary,
-    word: WordId,
-) -> Vec<Vec<PhoneId>> {
-    let model = recogniser.model();
-    if word as usize >= recogniser.graph().lm.vocabulary().len() {
-        return Vec::new();
-    }
-    let dictionary = model.dictionary();
-    let names = |phones: &[u8]| -> Vec<String> {
-        phones.iter().map(|&phone| dictionary.phones()[usize::from(phone)].clone()).collect()
-    };
-    let pronunciations = dictionary.pronunciations(vocabulary.word(word)).iter();
-    pronunciations.filter_map(|phones| phone_ids(units, &names(phones))).collect()
 }
 
 impl Recogniser {
@@ -141,7 +116,7 @@ impl Recogniser {
         let graph = SearchGraph {
             overlay: Some(overlay),
             lexicon: Arc::clone(&customization.lexicon),
-            lm: Arc::new(lm),
+            lm: self.model().open(Arc::new(lm) as Arc<dyn LanguageModel>),
             ..SearchGraph::clone(self.graph())
         };
         Ok(Arc::new(self.on(graph, Some(Arc::clone(&customization.display)))))

@@ -9,10 +9,8 @@ use std::sync::Arc;
 use dictum_decoder::graph::{Histories, SearchGraph};
 use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
-use dictum_decoder::network::Network;
 use dictum_language::{Bigrams, Grammar, LanguageModel};
 
-use crate::customization::phone_ids;
 use crate::recogniser::{DisplayForms, Recogniser};
 
 /// A grammar, ready to be searched.
@@ -27,7 +25,7 @@ const LOOK_AHEAD_BYTES: usize = 16 << 20;
 /// How a word of a grammar is said and written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrammarWord {
-    /// Names of phones.
+    /// Names of the acoustic model's units.
     pub pronunciations: Vec<Vec<String>>,
     /// How transcripts write it, if not as the grammar does.
     pub display_as: Option<String>,
@@ -36,17 +34,17 @@ pub struct GrammarWord {
 impl GrammarNetwork {
     /// Compiles a grammar; `word` tells of each of its words. Words without pronunciation are never recognised.
     pub fn new(recogniser: &Recogniser, grammar: Arc<Grammar>, word: &dyn Fn(&str) -> GrammarWord) -> GrammarNetwork {
-        let units = recogniser.acoustic().units();
+        let acoustic = recogniser.model().acoustic();
         let mut lexicon = Lexicon::new(recogniser.graph().lexicon.fillers().to_vec());
         let mut display = DisplayForms::default();
         for (id, text) in grammar.vocabulary().iter().skip(1) {
             let GrammarWord { pronunciations, display_as } = word(text);
             display.extend(display_as.map(|form| (id, form)));
-            for phones in pronunciations.iter().filter_map(|names| phone_ids(units, names)) {
-                lexicon.add(id, &phones);
+            for units in pronunciations.iter().filter_map(|names| acoustic.units(names)) {
+                lexicon.add(id, &units);
             }
         }
-        let network = Arc::new(Network::compile(units, &lexicon, &|word| grammar.unigram(word)));
+        let network = Arc::new(acoustic.network(&lexicon, &|word| grammar.unigram(word)));
         let followers = Arc::clone(&grammar) as Arc<dyn Bigrams>;
         let look_ahead = LookAheadCache::new(Arc::clone(&network), &lexicon, followers, LOOK_AHEAD_BYTES);
         let graph = SearchGraph {
@@ -57,7 +55,6 @@ impl GrammarNetwork {
             lm: grammar,
             histories: Histories::States,
             look_ahead: Arc::new(look_ahead),
-            transitions: Arc::clone(&recogniser.graph().transitions),
         };
         GrammarNetwork { graph, display: (!display.is_empty()).then(|| Arc::new(display)) }
     }

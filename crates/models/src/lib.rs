@@ -1,5 +1,6 @@
 //! Model packages on disk, the model names clients use, and the recognisers built from packages.
 //!
+//! - [`acoustic`]: the acoustic model of a package, of either kind.
 //! - [`catalogue`]: the Watson model names and what each promises.
 //! - [`package`]: what a package on disk consists of, and its manifest.
 //! - [`registry`]: which installed package answers to which name; loads each model once and shares it.
@@ -23,23 +24,28 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod acoustic;
 pub mod catalogue;
 pub mod check;
 pub mod customization;
 pub mod error;
 pub mod grammar;
 mod live;
+mod loading;
 pub mod package;
 pub mod phrases;
+mod pursuit;
 pub mod recogniser;
 pub mod registry;
 mod segmenter;
 mod session;
+mod tape;
 pub mod tuning;
 mod utterance;
+mod wording;
 mod work_space;
 
 pub use catalogue::{Bandwidth, CatalogueEntry, Generation};
 pub use error::{ModelsError, NameError};
-pub use package::{Package, PackageFiles};
+pub use package::{CtcFiles, Package, PackageFiles, SphinxFiles};
 pub use registry::{ModelEntry, Registry, RegistryConfig};

@@ -1,17 +1,21 @@
 //! Interim results: a second, quick search that runs while an utterance lasts.
 //!
-//! It differs from the search of the final result in two things. The mean of the utterance is not known yet, so it begins with
-//! that of what the session heard before (or the model's own for the first utterance) and follows the speech; and its beams
-//! are narrow, for every second of live audio is searched twice.
+//! It differs from the search of the final result in two things. Its beams are narrow, for every second of live audio is searched
+//! twice; and not all is known yet. With models of phones that is the mean of the utterance: it begins with
+//! that of what the session heard before (or the model's own for the first utterance) and follows the speech. With networks that
+//! see whole utterances it is what comes: they score short windows, which overlap.
 
 use std::sync::Arc;
 
 use dictum_acoustic::{FEATURE_CONTEXT, features_of};
-use dictum_decoder::result::{Interim, Word};
+use dictum_decoder::result::Interim;
 use dictum_language::WordId;
+use dictum_neural::{CtcStream, Mode};
 
+use crate::acoustic::Acoustic;
 use crate::recogniser::{Band, Recogniser};
 use crate::segmenter::OpenUtterance;
+use crate::wording::{self, Found};
 use crate::work_space::{Lent, Purpose};
 
 /// Frames taken at a time: after each the text may change.
@@ -19,6 +23,9 @@ const BLOCK: usize = 10;
 
 /// Frames of speech that are waited for before the search begins, for the mean's sake. The first word is not over yet.
 const FIRST: usize = 30;
+
+/// Samples given to a network at a time: as much as such a block.
+const PIECE: usize = 1_600;
 
 /// Blocks in a row that must agree on a word before it is told: readers mind words that are taken back more than they mind
 /// a tenth of a second.
@@ -30,11 +37,7 @@ const AGREEING_AT_FIRST: usize = 2;
 /// The interim search of one utterance.
 pub struct Live {
     work: Lent,
-    mean: RunningMean,
-    /// Frames that have been searched.
-    done: usize,
-    /// Frames of which the mean knows.
-    averaged: usize,
+    way: Way,
     /// The words after each of the last blocks, the newest first.
     recent: [Vec<WordId>; AGREEING - 1],
     /// The words last told.
@@ -42,32 +45,79 @@ pub struct Live {
     frame_seconds: f64,
 }
 
+enum Way {
+    Cepstra {
+        mean: RunningMean,
+        /// Frames that have been searched.
+        done: usize,
+        /// Frames of which the mean knows.
+        averaged: usize,
+    },
+    Samples {
+        /// Samples that the network was given.
+        done: usize,
+        /// The network's stream, until it fails.
+        stream: Option<Box<CtcStream>>,
+        /// Scores that came of the last samples.
+        scores: Vec<f32>,
+    },
+}
+
 impl Live {
     /// A search for an utterance that has just begun. `mean` is what the session heard before.
     pub fn new(recogniser: &Arc<Recogniser>, band: Band, mean: RunningMean) -> Live {
-        let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
+        let acoustic = recogniser.model().acoustic();
+        let way = match acoustic {
+            Acoustic::Phones(_) => Way::Cepstra { mean, done: 0, averaged: 0 },
+            Acoustic::Tokens(spelt) => {
+                let stream = Some(Box::new(spelt.model.stream(Mode::Live)));
+                Way::Samples { done: 0, stream, scores: Vec::new() }
+            }
+        };
         let work = Recogniser::work_space(recogniser, band, Purpose::Interim);
-        Live { work, mean, done: 0, averaged: 0, recent: Default::default(), told: Vec::new(), frame_seconds }
+        let frame_seconds = acoustic.frame_seconds();
+        Live { work, way, recent: Default::default(), told: Vec::new(), frame_seconds }
     }
 
     /// Takes the next block of frames, if it is complete: `None` if not, else whether the text changed, and to what.
     pub fn advance(&mut self, recogniser: &Recogniser, open: &OpenUtterance<'_>) -> Option<Option<Interim>> {
-        let cepstra = open.cepstra();
-        while self.averaged < cepstra.len() {
-            if open.is_speech(self.averaged) {
-                self.mean.add(&cepstra[self.averaged]);
+        let searched = match &mut self.way {
+            Way::Cepstra { mean, done, averaged } => {
+                let cepstra = open.cepstra();
+                while *averaged < cepstra.len() {
+                    if open.is_speech(*averaged) {
+                        mean.add(&cepstra[*averaged]);
+                    }
+                    *averaged += 1;
+                }
+                let end = *done + BLOCK;
+                let known = cepstra.len().saturating_sub(FEATURE_CONTEXT);
+                if known < end || known < FIRST {
+                    return None;
+                }
+                self.work.push_features(&features_of(cepstra, *done..end, &mean.mean()), false);
+                *done = end;
+                true
             }
-            self.averaged += 1;
-        }
-        let end = self.done + BLOCK;
-        let known = cepstra.len().saturating_sub(FEATURE_CONTEXT);
-        if known < end || known < FIRST {
-            return None;
-        }
-        let features = features_of(cepstra, self.done..end, &self.mean.mean());
-        self.work.push(&features, false);
-        self.done = end;
-        Some(self.changed(recogniser, open.start()))
+            Way::Samples { done, stream, scores } => {
+                let samples = open.samples();
+                let end = *done + PIECE;
+                if samples.len() < end {
+                    return None;
+                }
+                let running = stream.as_mut()?;
+                scores.clear();
+                if let Err(error) = running.push(&samples[*done..end], scores) {
+                    tracing::error!(%error, "no more interim results of an utterance");
+                    *stream = None;
+                    return None;
+                }
+                *done = end;
+                self.work.push_scores(scores, false);
+                !scores.is_empty()
+            }
+        };
+        Some(if searched { self.changed(recogniser, open.start()) } else { None })
     }
 
     fn changed(&mut self, recogniser: &Recogniser, start: f64) -> Option<Interim> {
@@ -85,13 +135,14 @@ impl Live {
         }
         self.told = settled.to_vec();
         let seconds = |frame: u32| start + f64::from(frame) * self.frame_seconds;
-        let words = words.into_iter().take(self.told.len()).map(|(word, begin, end)| Word {
-            text: recogniser.written(word).to_owned(),
+        let found = words.into_iter().take(self.told.len()).map(|(word, begin, end)| Found {
+            word,
             start: seconds(begin),
             end: seconds(end),
             confidence: 0.0,
         });
-        Some(Interim { words: words.collect() })
+        let words = wording::words(recogniser, found);
+        (!words.is_empty()).then_some(Interim { words })
     }
 
     /// Whether anything was told.

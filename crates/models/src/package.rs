@@ -22,6 +22,18 @@
 //! "en-us.lm.bin" = "db21d0642286677699e6dbc859d2e5395570222361999387ce60f6e1d01995d6"
 //! ```
 //!
+//! A package of `kind = "ctc"` is a neural model in the layout that the sherpa-onnx project publishes ([`dictum_neural`]):
+//!
+//! ```toml
+//! [files]
+//! network = "."                   # directory with tokens.txt and model.onnx or model.int8.onnx; the package's own if left out
+//! language_model = "en.lm.bin"    # optional: Sphinx trie, DMP or ARPA
+//! words = "words.txt"             # optional, without a language model: a word a line, all equally likely
+//! ```
+//!
+//! With neither, it spells what it hears. A directory with such files and without a manifest is a package too
+//! ([`Package::bare`]).
+//!
 //! Debian's `pocketsphinx-en-us` has no manifest; [`Package::debian`] describes it.
 
 use std::collections::BTreeMap;
@@ -47,11 +59,33 @@ const LONGEST_MANIFEST: u64 = 1 << 20;
 pub enum PackageKind {
     /// CMU Sphinx: HMM acoustic model, pronunciation dictionary, n-gram language model.
     Sphinx,
+    /// A neural network that scores tokens, and optionally an n-gram language model.
+    Ctc,
 }
 
 /// The files a recogniser is built from, as absolute or working-directory-relative paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageFiles {
+pub enum PackageFiles {
+    /// Of a [`PackageKind::Sphinx`].
+    Sphinx(SphinxFiles),
+    /// Of a [`PackageKind::Ctc`].
+    Ctc(CtcFiles),
+}
+
+/// The files of a neural model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CtcFiles {
+    /// Directory with `tokens.txt` and `model.onnx` or `model.int8.onnx`.
+    pub network: PathBuf,
+    /// N-gram language model.
+    pub language_model: Option<PathBuf>,
+    /// A word a line, for want of a language model.
+    pub words: Option<PathBuf>,
+}
+
+/// The files of a CMU Sphinx model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SphinxFiles {
     /// Directory of the acoustic model: `mdef`, `means`, `variances`, `transition_matrices`, `feat.params`, and
     /// `sendump` or `mixture_weights`.
     pub acoustic: PathBuf,
@@ -64,6 +98,19 @@ pub struct PackageFiles {
     /// What the model's Gaussians are over narrowband speech ([`dictum_acoustic::NarrowbandMap`]), when the package brings
     /// its own; otherwise the map for US English is used.
     pub narrowband_map: Option<PathBuf>,
+}
+
+impl SphinxFiles {
+    /// The US English files as Debian names them.
+    pub fn debian(directory: &Path) -> SphinxFiles {
+        SphinxFiles {
+            acoustic: directory.join("en-us"),
+            dictionary: directory.join("cmudict-en-us.dict"),
+            noise_dictionary: directory.join("en-us/noisedict"),
+            language_model: directory.join("en-us.lm.bin"),
+            narrowband_map: None,
+        }
+    }
 }
 
 /// A model package.
@@ -93,9 +140,15 @@ pub struct Package {
     pub checksums: BTreeMap<PathBuf, String>,
 }
 
+/// What tells how the rest of a manifest is to be read.
+#[derive(Deserialize)]
+struct Kind {
+    kind: PackageKind,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Manifest {
+struct Manifest<Files> {
     format: u32,
     name: String,
     language: String,
@@ -115,7 +168,38 @@ struct Manifest {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Files {
+struct CtcTable {
+    #[serde(default)]
+    network: PathBuf,
+    language_model: Option<PathBuf>,
+    words: Option<PathBuf>,
+}
+
+impl CtcTable {
+    fn within(self, directory: &Path) -> PackageFiles {
+        PackageFiles::Ctc(CtcFiles {
+            network: directory.join(self.network),
+            language_model: self.language_model.map(|file| directory.join(file)),
+            words: self.words.map(|file| directory.join(file)),
+        })
+    }
+}
+
+impl SphinxTable {
+    fn within(self, directory: &Path) -> PackageFiles {
+        PackageFiles::Sphinx(SphinxFiles {
+            acoustic: directory.join(self.acoustic),
+            dictionary: directory.join(self.dictionary),
+            noise_dictionary: directory.join(self.noise_dictionary),
+            language_model: directory.join(self.language_model),
+            narrowband_map: self.narrowband_map.map(|file| directory.join(file)),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SphinxTable {
     acoustic: PathBuf,
     dictionary: PathBuf,
     noise_dictionary: PathBuf,
@@ -139,7 +223,25 @@ impl Package {
     /// Reads a manifest from `text`; `directory` is where its relative paths start.
     pub fn parse(text: &str, directory: &Path) -> Result<Package, ModelsError> {
         let problem = |problem: String| ModelsError::Manifest { path: directory.join(MANIFEST), problem };
-        let manifest: Manifest = toml::from_str(text).map_err(|error| problem(describe_toml_error(text, &error)))?;
+        let odd = |error: toml::de::Error| problem(describe_toml_error(text, &error));
+        match toml::from_str::<Kind>(text).map_err(odd)?.kind {
+            PackageKind::Sphinx => {
+                let manifest: Manifest<SphinxTable> = toml::from_str(text).map_err(odd)?;
+                Package::described(manifest, directory, SphinxTable::within)
+            }
+            PackageKind::Ctc => {
+                let manifest: Manifest<CtcTable> = toml::from_str(text).map_err(odd)?;
+                Package::described(manifest, directory, CtcTable::within)
+            }
+        }
+    }
+
+    fn described<Files>(
+        manifest: Manifest<Files>,
+        directory: &Path,
+        within: impl Fn(Files, &Path) -> PackageFiles,
+    ) -> Result<Package, ModelsError> {
+        let problem = |problem: String| ModelsError::Manifest { path: directory.join(MANIFEST), problem };
         if manifest.format != 1 {
             return Err(problem(format!(
                 "format {} is not known to this version, which reads format 1",
@@ -176,13 +278,7 @@ impl Package {
             licence: manifest.licence,
             bands,
             serves: manifest.serves,
-            files: PackageFiles {
-                acoustic: directory.join(manifest.files.acoustic),
-                dictionary: directory.join(manifest.files.dictionary),
-                noise_dictionary: directory.join(manifest.files.noise_dictionary),
-                language_model: directory.join(manifest.files.language_model),
-                narrowband_map: manifest.files.narrowband_map.map(|file| directory.join(file)),
-            },
+            files: within(manifest.files, directory),
             checksums,
             directory: directory.to_owned(),
         })
@@ -216,17 +312,66 @@ impl Package {
             ]
             .map(str::to_owned)
             .to_vec(),
-            files: PackageFiles {
-                acoustic: directory.join("en-us"),
-                dictionary: directory.join("cmudict-en-us.dict"),
-                noise_dictionary: directory.join("en-us/noisedict"),
-                language_model: directory.join("en-us.lm.bin"),
-                narrowband_map: None,
-            },
+            files: PackageFiles::Sphinx(SphinxFiles::debian(directory)),
             checksums,
             directory: directory.to_owned(),
         }
     }
+
+    /// A neural model as it was published, with nothing that describes it: named like its directory. What language it is for, a part
+    /// of that name says, as sherpa-onnx has it (`...-en-...`); it serves the names of that language then, and else those that the
+    /// configuration gives it. `None` if the directory has no such files.
+    pub fn bare(directory: &Path) -> Option<Package> {
+        let has = |name: &str| directory.join(name).is_file();
+        if !has("tokens.txt") || !(has("model.onnx") || has("model.int8.onnx")) {
+            return None;
+        }
+        let name = directory
+            .file_name()?
+            .to_string_lossy()
+            .replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-");
+        let parts = name.split(['-', '_', '.']);
+        let language = parts.filter_map(language_of).next().unwrap_or("und");
+        let serves =
+            if language == "und" { Vec::new() } else { NAMES.map(|kind| format!("{language}{kind}")).to_vec() };
+        Some(Package {
+            name,
+            language: language.to_owned(),
+            kind: PackageKind::Ctc,
+            released: "1970-01-01".to_owned(),
+            description: "a neural model without package.toml".to_owned(),
+            licence: "unknown".to_owned(),
+            bands: vec![Band::Broadband],
+            serves,
+            files: PackageFiles::Ctc(CtcFiles { network: directory.to_owned(), language_model: None, words: None }),
+            checksums: BTreeMap::new(),
+            directory: directory.to_owned(),
+        })
+    }
+}
+
+/// What a package serves in its language if nothing says more: every name by which a client may ask for wideband speech.
+const NAMES: [&str; 3] = ["_BroadbandModel", "_Multimedia", ""];
+
+/// The language that a part of a directory's name stands for, in the region that most clients ask for.
+fn language_of(part: &str) -> Option<&'static str> {
+    const LANGUAGES: [(&str, &str); 14] = [
+        ("en", "en-US"),
+        ("es", "es-ES"),
+        ("de", "de-DE"),
+        ("fr", "fr-FR"),
+        ("it", "it-IT"),
+        ("pt", "pt-BR"),
+        ("nl", "nl-NL"),
+        ("ja", "ja-JP"),
+        ("ko", "ko-KR"),
+        ("zh", "zh-CN"),
+        ("ar", "ar-MS"),
+        ("cs", "cs-CZ"),
+        ("hi", "hi-IN"),
+        ("sv", "sv-SE"),
+    ];
+    LANGUAGES.iter().find(|(code, _)| *code == part).map(|&(_, tag)| tag)
 }
 
 /// Files of `pocketsphinx-en-us` 0.8+5prealpha+1-15 (Debian 12).
@@ -283,8 +428,9 @@ language_model = "/models/fi.lm.bin"
     #[test]
     fn reads_a_manifest_relative_to_its_directory() {
         let package = Package::parse(GOOD, Path::new("/srv/fi")).unwrap();
-        assert_eq!(package.files.acoustic, Path::new("/srv/fi/am"));
-        assert_eq!(package.files.language_model, Path::new("/models/fi.lm.bin"));
+        let PackageFiles::Sphinx(files) = package.files else { panic!("{:?}", package.files) };
+        assert_eq!(files.acoustic, Path::new("/srv/fi/am"));
+        assert_eq!(files.language_model, Path::new("/models/fi.lm.bin"));
         assert_eq!(package.bands, [Band::Broadband]);
         assert!(package.checksums[Path::new("/srv/fi/fi.dict")].starts_with("9de99dd2"));
     }

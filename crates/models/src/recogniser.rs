@@ -1,17 +1,15 @@
 //! A loaded model and the sessions that recognise with it.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use dictum_acoustic::{NarrowbandMap, SphinxModel};
 use dictum_decoder::graph::{Histories, SearchGraph};
-use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
 use dictum_decoder::result::{Interim, Utterance};
-use dictum_language::{Bigrams, Dictionary, LanguageModel, NgramModel, WordId};
+use dictum_language::{Bigrams, LanguageModel, NgramModel, OpenVocabulary, Pronouncer, SoundsLike, WordId, as_piece};
 use rustc_hash::FxHashMap;
 
+use crate::acoustic::{Acoustic, Phones};
 use crate::error::ModelsError;
 use crate::package::PackageFiles;
 pub use crate::session::Session;
@@ -98,11 +96,8 @@ type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A loaded model package: immutable, shared by all sessions and custom models.
 pub struct Model {
-    acoustic: SphinxModel,
-    /// The same for half the sampling rate.
-    narrowband: SphinxModel,
+    acoustic: Acoustic,
     lm: Arc<NgramModel>,
-    dictionary: Arc<Dictionary>,
     /// The network of the base vocabulary.
     network: Arc<Network>,
     tuning: Tuning,
@@ -115,9 +110,17 @@ impl Model {
         &self.network
     }
 
-    /// The acoustic model of wideband speech.
-    pub fn acoustic(&self) -> &SphinxModel {
+    /// The acoustic model, of either kind.
+    pub fn acoustic(&self) -> &Acoustic {
         &self.acoustic
+    }
+
+    /// The acoustic model, if it is one of phones.
+    pub fn phones(&self) -> Option<&Phones> {
+        match &self.acoustic {
+            Acoustic::Phones(phones) => Some(phones),
+            Acoustic::Tokens(_) => None,
+        }
     }
 
     /// The language model of the base vocabulary.
@@ -125,9 +128,21 @@ impl Model {
         &self.lm
     }
 
-    /// The pronunciations of the package; more words than the language model has.
-    pub fn dictionary(&self) -> &Arc<Dictionary> {
-        &self.dictionary
+    /// How words of a language are said to this model. `None` if it wants phones and they are not known for the language.
+    pub fn pronouncer(&self, rules: Option<SoundsLike>) -> Option<Pronouncer> {
+        self.acoustic.pronouncer(rules)
+    }
+
+    /// A language model as a search asks it: one of tokens spells what the language model does not know.
+    pub(crate) fn open(&self, lm: Arc<dyn LanguageModel>) -> Arc<dyn LanguageModel> {
+        open(&self.acoustic, &self.tuning, lm)
+    }
+}
+
+fn open(acoustic: &Acoustic, tuning: &Tuning, lm: Arc<dyn LanguageModel>) -> Arc<dyn LanguageModel> {
+    match acoustic {
+        Acoustic::Phones(_) => lm,
+        Acoustic::Tokens(_) => Arc::new(OpenVocabulary::new(lm, tuning.spelling)),
     }
 }
 
@@ -148,41 +163,45 @@ pub type DisplayForms = FxHashMap<WordId, String>;
 const LOOK_AHEAD_BYTES: usize = 96 << 20;
 
 impl Recogniser {
-    /// Loads a package. Takes well under a second with the default package, so nothing compiled is kept on disk.
+    /// Loads a package, with the beams and weights that suit its kind. Takes well under a second with the default package, so
+    /// nothing compiled is kept on disk.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is not what it must be.
     pub fn load(package: &str, files: &PackageFiles) -> Result<Recogniser, ModelsError> {
-        Recogniser::load_tuned(package, files, Tuning::default())
+        let tuning = match files {
+            PackageFiles::Sphinx(_) => Tuning::default(),
+            PackageFiles::Ctc(_) => Tuning::ctc(),
+        };
+        Recogniser::load_tuned(package, files, tuning)
     }
 
-    /// Loads a package with other than the default beams and weights.
+    /// Loads a package with other beams and weights.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
     pub fn load_tuned(package: &str, files: &PackageFiles, tuning: Tuning) -> Result<Recogniser, ModelsError> {
         let failed = |source: BoxedError| ModelsError::Load { package: package.to_owned(), source };
-        let acoustic = SphinxModel::load(&files.acoustic).map_err(|error| failed(error.into()))?;
-        let dictionary = Dictionary::open(&files.dictionary).map_err(|error| failed(error.into()))?;
-        let fillers = Dictionary::open(&files.noise_dictionary).map_err(|error| failed(error.into()))?;
-        let lm = Arc::new(NgramModel::open(&files.language_model).map_err(|error| failed(error.into()))?);
-        let map = narrowband_map(files.narrowband_map.as_deref()).map_err(failed)?;
-
-        let units = acoustic.units();
-        let lexicon = Arc::new(Lexicon::from_dictionary(units, &dictionary, &fillers, lm.vocabulary()));
+        let (acoustic, lm) = crate::loading::load(files).map_err(failed)?;
+        let lm = Arc::new(lm);
+        let lexicon = Arc::new(acoustic.lexicon(&*lm));
         if lexicon.is_empty() {
             let problem = "the dictionary and the language model have no word in common";
             return Err(ModelsError::Damaged { package: package.to_owned(), problem: problem.to_owned() });
         }
-        let network = Arc::new(Network::compile(units, &lexicon, &|word| lm.unigram(word)));
+        let unigram = |word| if as_piece(word).is_some() { tuning.spelling.first } else { lm.unigram(word) };
+        let network = Arc::new(acoustic.network(&lexicon, &unigram));
         let bigrams = Arc::clone(&lm) as Arc<dyn Bigrams>;
         let graph = SearchGraph {
             look_ahead: Arc::new(LookAheadCache::new(Arc::clone(&network), &lexicon, bigrams, LOOK_AHEAD_BYTES)),
             network: Arc::clone(&network),
             overlay: None,
             lexicon,
-            lm: Arc::clone(&lm) as Arc<dyn LanguageModel>,
+            lm: open(&acoustic, &tuning, Arc::clone(&lm) as Arc<dyn LanguageModel>),
             start: lm.vocabulary().sentence_start().unwrap_or(WordId::MAX),
             histories: Histories::LastWord,
-            transitions: SearchGraph::transitions_of(units),
         };
-        let narrowband = acoustic.narrowband(&map).map_err(|problem| failed(problem.into()))?;
-        let (dictionary, idle) = (Arc::new(dictionary), Idle::default());
-        let model = Model { acoustic, narrowband, lm, dictionary, network, tuning, idle };
+        let model = Model { acoustic, lm, network, tuning, idle: Idle::default() };
         Ok(Recogniser { model: Arc::new(model), graph: Arc::new(graph), display: None })
     }
 
@@ -201,19 +220,6 @@ impl Recogniser {
         &self.model
     }
 
-    /// The acoustic model of wideband speech.
-    pub fn acoustic(&self) -> &SphinxModel {
-        &self.model.acoustic
-    }
-
-    /// The acoustic model for a band. Phones, HMMs and frame rate are those of [`acoustic`](Self::acoustic).
-    pub fn acoustic_for(&self, band: Band) -> &SphinxModel {
-        match band {
-            Band::Broadband => &self.model.acoustic,
-            Band::Narrowband => &self.model.narrowband,
-        }
-    }
-
     /// What a search runs on.
     pub fn graph(&self) -> &Arc<SearchGraph> {
         &self.graph
@@ -229,8 +235,11 @@ impl Recogniser {
         &*self.graph.lm
     }
 
-    /// How a word is written in transcripts.
+    /// How a word, or a piece of one that was spelt, is written in transcripts.
     pub fn written(&self, word: WordId) -> &str {
+        if let (Some((token, _)), Acoustic::Tokens(spelt)) = (as_piece(word), &self.model.acoustic) {
+            return spelt.written(token);
+        }
         let display = self.display.as_ref().and_then(|forms| forms.get(&word));
         display.map_or_else(|| self.graph.lm.vocabulary().word(word), String::as_str)
     }
@@ -249,11 +258,4 @@ impl Recogniser {
     pub fn tuning(&self) -> &Tuning {
         &self.model.tuning
     }
-}
-
-fn narrowband_map(path: Option<&Path>) -> Result<NarrowbandMap, BoxedError> {
-    Ok(match path {
-        Some(path) => NarrowbandMap::parse(&std::fs::read(path)?)?,
-        None => NarrowbandMap::us_english(),
-    })
 }

@@ -212,19 +212,24 @@ fn properties(name: &str) -> Option<CatalogueEntry> {
 
 /// The package in `directory`, or those in its subdirectories, in alphabetical order.
 fn packages_in(directory: &Path) -> Result<Vec<Package>, ModelsError> {
-    if directory.join(MANIFEST).exists() {
-        return Ok(vec![Package::open(directory)?]);
+    if let Some(package) = package_in(directory)? {
+        return Ok(vec![package]);
     }
     let read = |source| ModelsError::Read { path: directory.to_owned(), source };
-    let mut found = Vec::new();
-    for inner in std::fs::read_dir(directory).map_err(read)? {
-        let inner = inner.map_err(read)?.path();
-        if inner.join(MANIFEST).exists() {
-            found.push(inner);
-        }
+    let mut inner = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(read)? {
+        inner.push(entry.map_err(read)?.path());
     }
-    found.sort();
-    found.iter().map(|inner| Package::open(inner)).collect()
+    inner.sort();
+    inner.iter().filter_map(|inner| package_in(inner).transpose()).collect()
+}
+
+/// The package whose files are in `directory` itself.
+fn package_in(directory: &Path) -> Result<Option<Package>, ModelsError> {
+    match directory.join(MANIFEST).exists() {
+        true => Package::open(directory).map(Some),
+        false => Ok(Package::bare(directory)),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Where the utterances of a stream begin and end, and the cepstra they consist of.
+//! Where the utterances of a stream begin and end, and the frames they consist of.
 
-use dictum_acoustic::{FrontEnd, FrontEndConfig};
 use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
 
+use crate::acoustic::Acoustic;
 use crate::recogniser::{Band, Options};
+use crate::tape::Tape;
 use crate::utterance::Segment;
 
 /// What the segmenter reports.
@@ -39,9 +40,14 @@ pub struct OpenUtterance<'a> {
 }
 
 impl OpenUtterance<'_> {
-    /// Their cepstra.
+    /// Their cepstra, of models of phones.
     pub fn cepstra(&self) -> &[[f32; 13]] {
-        &self.segmenter.cepstra[(self.first - self.segmenter.cepstra_from) as usize..]
+        self.segmenter.tape.cepstra(self.first)
+    }
+
+    /// Their samples, of models of tokens.
+    pub fn samples(&self) -> &[f32] {
+        self.segmenter.tape.samples(self.first)
     }
 
     /// Whether a frame, counted from the first, holds speech.
@@ -51,18 +57,16 @@ impl OpenUtterance<'_> {
 
     /// When the first began, seconds from the start of the stream.
     pub fn start(&self) -> f64 {
-        self.first as f64 / self.segmenter.frame_rate
+        self.first as f64 / self.segmenter.tape.frame_rate()
     }
 }
 
 /// The front end and the speech detector, side by side over one stream of samples.
 pub struct Segmenter {
-    front_end: FrontEnd,
+    /// Frames that an utterance may still need.
+    tape: Tape,
     detector: SpeechDetector,
     endpointer: Endpointer,
-    /// Cepstra that an utterance may still need; the first has the number `cepstra_from`.
-    cepstra: Vec<[f32; 13]>,
-    cepstra_from: u64,
     /// Whether each detector frame held speech; the first has the number `speech_from`.
     speech: Vec<bool>,
     speech_from: u64,
@@ -72,12 +76,11 @@ pub struct Segmenter {
     samples: u64,
     speech_frames: u64,
     rate: u32,
-    frame_rate: f64,
 }
 
 impl Segmenter {
     /// A segmenter at the beginning of a stream.
-    pub fn new(front_end: &FrontEndConfig, band: Band, options: &Options) -> Segmenter {
+    pub fn new(acoustic: &Acoustic, band: Band, options: &Options) -> Segmenter {
         let endpoint = EndpointConfig {
             end_silence: options.end_of_phrase_silence_time,
             sensitivity: options.speech_detector_sensitivity,
@@ -86,12 +89,9 @@ impl Segmenter {
             ..EndpointConfig::default()
         };
         Segmenter {
-            front_end: FrontEnd::new(front_end),
-            frame_rate: front_end.frame_rate(),
+            tape: Tape::new(acoustic, band),
             detector: SpeechDetector::new(band.sample_rate()),
             endpointer: Endpointer::new(endpoint),
-            cepstra: Vec::new(),
-            cepstra_from: 0,
             speech: Vec::new(),
             speech_from: 0,
             began: None,
@@ -106,7 +106,7 @@ impl Segmenter {
     pub fn push(&mut self, samples: &[f32], cuts: &mut Vec<Cut>) {
         self.forget();
         self.samples += samples.len() as u64;
-        self.front_end.push(samples, &mut self.cepstra);
+        self.tape.push(samples);
         self.activities.clear();
         self.detector.push(samples, &mut self.activities);
         for index in 0..self.activities.len() {
@@ -123,7 +123,7 @@ impl Segmenter {
 
     /// Ends the stream and reports the end of an utterance that was open.
     pub fn finish(&mut self) -> Option<Cut> {
-        self.front_end.finish(&mut self.cepstra);
+        self.tape.finish();
         let boundary = self.endpointer.finish()?;
         self.cross(boundary)
     }
@@ -147,24 +147,22 @@ impl Segmenter {
     }
 
     fn span(&self, began: u64, to: u64) -> Span {
-        let first = self.frame_of(began).max(self.cepstra_from);
-        let known = self.cepstra_from + self.cepstra.len() as u64;
-        Span { first, end: self.frame_of(to).min(known).max(first) }
+        let first = self.frame_of(began).max(self.tape.first());
+        Span { first, end: self.frame_of(to).min(self.tape.end()).max(first) }
     }
 
     /// Copies the frames of an utterance.
     pub fn segment(&self, span: Span) -> Segment {
-        let at = |frame: u64| (frame - self.cepstra_from) as usize;
         Segment {
-            cepstra: self.cepstra[at(span.first)..at(span.end)].to_vec(),
+            audio: self.tape.cut(span.first..span.end),
             speech: (span.first..span.end).map(|frame| self.is_speech(frame)).collect(),
-            start: span.first as f64 / self.frame_rate,
+            start: span.first as f64 / self.tape.frame_rate(),
         }
     }
 
     /// The utterance that is open, as far as it is known.
     pub fn open(&self) -> Option<OpenUtterance<'_>> {
-        let first = self.frame_of(self.began?).max(self.cepstra_from);
+        let first = self.frame_of(self.began?).max(self.tape.first());
         Some(OpenUtterance { segmenter: self, first })
     }
 
@@ -178,26 +176,23 @@ impl Segmenter {
         self.endpointer.silent_for()
     }
 
-    /// Number of the cepstral frame at the beginning of a detector frame.
+    /// Number of the frame of the tape at the beginning of a detector frame.
     fn frame_of(&self, detector_frame: u64) -> u64 {
-        (detector_frame as f64 * FRAME_SECONDS * self.frame_rate).round() as u64
+        (detector_frame as f64 * FRAME_SECONDS * self.tape.frame_rate()).round() as u64
     }
 
     fn is_speech(&self, frame: u64) -> bool {
-        let at = (frame as f64 / self.frame_rate / FRAME_SECONDS) as u64;
+        let at = (frame as f64 / self.tape.frame_rate() / FRAME_SECONDS) as u64;
         at.checked_sub(self.speech_from).and_then(|index| self.speech.get(index as usize)).copied().unwrap_or(false)
     }
 
     /// Drops what no coming utterance can take in.
     fn forget(&mut self) {
         let needed = self.endpointer.needed_from();
-        let (cepstra, speech) = (self.frame_of(needed), needed);
-        let dropped = (cepstra.saturating_sub(self.cepstra_from) as usize).min(self.cepstra.len());
         // Moving what stays costs more than keeping it, until there is much to drop.
-        if dropped >= 1024 {
-            self.cepstra.drain(..dropped);
-            self.cepstra_from += dropped as u64;
-            let dropped = (speech.saturating_sub(self.speech_from) as usize).min(self.speech.len());
+        if self.frame_of(needed).min(self.tape.end()) >= self.tape.first() + 1024 {
+            self.tape.forget(self.frame_of(needed));
+            let dropped = (needed.saturating_sub(self.speech_from) as usize).min(self.speech.len());
             self.speech.drain(..dropped);
             self.speech_from += dropped as u64;
         }

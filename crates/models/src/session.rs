@@ -7,9 +7,10 @@ use dictum_decoder::result::{EndOfUtterance, Interim, Utterance};
 use dictum_decoder::search::Statistics;
 
 use crate::live::{Live, RunningMean};
+use crate::pursuit::Pursuit;
 use crate::recogniser::{Band, Event, Options, Recogniser};
 use crate::segmenter::{Cut, Segmenter, Span};
-use crate::utterance::{Search, UtteranceDecoder};
+use crate::utterance::UtteranceDecoder;
 
 /// Pieces in which audio is heard, a second: utterances begin and end at the same places however it is pushed.
 const PIECES: usize = 20;
@@ -50,7 +51,7 @@ pub struct Session {
 enum Task {
     Report(Event),
     Decode {
-        search: Box<Search>,
+        search: Box<Pursuit>,
         ended_by: EndOfUtterance,
         /// Whether there were interim results.
         told: bool,
@@ -59,14 +60,16 @@ enum Task {
 
 struct Early {
     span: Span,
-    search: Box<Search>,
+    search: Box<Pursuit>,
 }
 
 impl Session {
     pub(crate) fn new(recogniser: Arc<Recogniser>, band: Band, options: Options) -> Session {
-        let front_end = recogniser.acoustic_for(band).front_end();
+        let acoustic = recogniser.model().acoustic();
+        // What networks hear needs no mean.
+        let initial = recogniser.model().phones().map(|phones| phones.of(band).front_end().params().initial_mean);
         Session {
-            segmenter: Segmenter::new(front_end, band, &options),
+            segmenter: Segmenter::new(acoustic, band, &options),
             samples: Vec::new(),
             piece: band.sample_rate() as usize / PIECES,
             ended: false,
@@ -74,7 +77,7 @@ impl Session {
             live: None,
             early: None,
             interim: options.interim_results,
-            mean: RunningMean::new(&front_end.params().initial_mean, MODEL_MEAN),
+            mean: RunningMean::new(&initial.unwrap_or_default(), MODEL_MEAN),
             cuts: Vec::new(),
             decoder: UtteranceDecoder::new(Arc::clone(&recogniser), band, options),
             band,
@@ -136,7 +139,9 @@ impl Session {
             Some(Task::Report(event)) => events.push(event),
             Some(Task::Decode { mut search, ended_by, told }) => {
                 if search.advance(STEP) {
-                    self.mean = RunningMean::new(search.mean(), EARLIER_MEAN);
+                    if let Some(mean) = search.mean() {
+                        self.mean = RunningMean::new(mean, EARLIER_MEAN);
+                    }
                     let utterances = self.decoder.read(*search, ended_by);
                     self.conclude(utterances, told, events);
                 } else {
@@ -215,7 +220,7 @@ impl Session {
         }
     }
 
-    fn search(&self, span: Span) -> Option<Box<Search>> {
+    fn search(&self, span: Span) -> Option<Box<Pursuit>> {
         self.decoder.begin(self.segmenter.segment(span)).map(Box::new)
     }
 

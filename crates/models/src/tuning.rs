@@ -1,6 +1,7 @@
 //! Beams, weights and calibration: the numbers that were found by measuring on development audio.
 
 use dictum_decoder::search::SearchConfig;
+use dictum_language::Spelling;
 use dictum_language::custom::Mixture;
 
 /// Everything about recognition that is neither model nor request.
@@ -12,6 +13,8 @@ pub struct Tuning {
     pub interim: SearchConfig,
     /// Beams and weights of the search where a grammar says what can be recognised.
     pub grammar: SearchConfig,
+    /// What a word costs that is spelt out of tokens, with models that have them.
+    pub spelling: Spelling,
     /// How well a phrase of a grammar must fit, see [`Tuning::fit`].
     pub least_fit: f32,
     /// Steepness of [`Tuning::fit`].
@@ -38,6 +41,7 @@ impl Default for Tuning {
             search: SearchConfig::default(),
             interim: interim(),
             grammar: grammar(),
+            spelling: SPELLING,
             least_fit: -4.6,
             fit_slope: 1.5,
             lattice_beam: 60.0,
@@ -48,6 +52,28 @@ impl Default for Tuning {
             mixture: Mixture::default(),
             minimum_bayes_risk: true,
         }
+    }
+}
+
+/// A word that is spelt is one of some ten thousand that a language model does not know, and its pieces are told by sound.
+const SPELLING: Spelling = Spelling { first: -9.0, later: -1.0 };
+
+/// Scores of a CTC model are probabilities of tokens, a few in a word, so beams are narrow and language counts as it is.
+fn ctc() -> SearchConfig {
+    SearchConfig {
+        beam: 16.0,
+        phone_beam: 16.0,
+        last_phone_beam: 14.0,
+        word_beam: 12.0,
+        copy_beam: 6.0,
+        max_active: 4_000,
+        phone_look_ahead: 0,
+        phone_look_ahead_weight: 1.0,
+        lm_weight: 0.5,
+        word_penalty: 0.5,
+        silence_penalty: 0.0,
+        filler_penalty: -2.0,
+        lattice: true,
     }
 }
 
@@ -89,6 +115,39 @@ const CALIBRATION: &[(f32, f32)] = &[
 ];
 
 impl Tuning {
+    /// For models of tokens.
+    pub fn ctc() -> Tuning {
+        Tuning {
+            search: ctc(),
+            interim: SearchConfig {
+                beam: 10.0,
+                phone_beam: 10.0,
+                last_phone_beam: 9.0,
+                word_beam: 8.0,
+                max_active: 1_000,
+                lattice: false,
+                ..ctc()
+            },
+            grammar: SearchConfig {
+                beam: 60.0,
+                phone_beam: 60.0,
+                last_phone_beam: 60.0,
+                word_beam: 60.0,
+                copy_beam: 60.0,
+                word_penalty: 0.0,
+                ..ctc()
+            },
+            least_fit: -2.5,
+            fit_slope: 2.0,
+            lattice_beam: 10.0,
+            lattice_lm_weight: 0.5,
+            lattice_word_penalty: 0.5,
+            posterior_scale: 0.7,
+            calibration: &[(0.0, 0.0), (1.0, 1.0)],
+            ..Tuning::default()
+        }
+    }
+
     /// Probability that what was said is what was recognised of it under a grammar, by its acoustic log-likelihood a frame
     /// (natural log) over that of the best sequence of phones: the best phrase of a grammar fits badly what is not of it.
     pub fn fit(&self, score: f32) -> f32 {

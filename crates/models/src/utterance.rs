@@ -1,78 +1,31 @@
-//! From the cepstra of an utterance to its final result.
+//! From the search of an utterance to its final result.
 
 use std::sync::Arc;
 
-use dictum_acoustic::{cepstral_mean, features_of};
 use dictum_decoder::consensus::{ConsensusSlot, consensus};
 use dictum_decoder::keywords::Spotter;
-use dictum_decoder::lattice::Lattice;
+use dictum_decoder::lattice::{Lattice, LatticeArc};
 use dictum_decoder::n_best::n_best;
-use dictum_decoder::phone_loop::PhoneLoop;
 use dictum_decoder::result::{Alternative, EndOfUtterance, KeywordHit, Slot, Utterance, Word};
-use dictum_decoder::search::Statistics;
-use dictum_language::WordId;
+use dictum_decoder::search::{Statistics, begins_word};
+use dictum_language::{WordId, as_piece};
 
+use crate::acoustic::Acoustic;
 use crate::phrases::split_at_phrase_ends;
+use crate::pursuit::Pursuit;
 use crate::recogniser::{Band, Options, Recogniser};
-use crate::work_space::{Lent, Purpose};
-
-/// Frames whose senones are scored at once: the Gaussians are read from memory once for all of them.
-const BLOCK: usize = 32;
-
-/// Shortest utterance worth decoding, frames: three states of one phone with its differences.
-const SHORTEST: usize = 10;
+use crate::tape::Audio;
+use crate::wording::{Found, words};
+use crate::work_space::WorkSpace;
 
 /// The audio of an utterance, as the session cut it.
 pub struct Segment {
-    /// Cepstra, one per frame.
-    pub cepstra: Vec<[f32; 13]>,
+    /// Its frames.
+    pub audio: Audio,
     /// Whether each frame holds speech.
     pub speech: Vec<bool>,
     /// When the first frame began, seconds from the start of the stream.
     pub start: f64,
-}
-
-impl Segment {
-    /// The cepstral mean of its speech.
-    fn mean(&self) -> [f32; 13] {
-        let frames = self.cepstra.iter().zip(&self.speech);
-        let spoken: Vec<[f32; 13]> = frames.filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
-        cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { &self.cepstra })
-    }
-}
-
-/// An utterance on the way through the search. What comes out does not depend on how the way is cut into pieces.
-pub struct Search {
-    segment: Segment,
-    mean: [f32; 13],
-    recogniser: Arc<Recogniser>,
-    band: Band,
-    /// Lent when the search begins.
-    work: Option<Lent>,
-    /// Frames that have been scored.
-    done: usize,
-}
-
-impl Search {
-    /// Features with the mean of the utterance's speech, senone scores, search, for the next so many frames. Returns
-    /// whether the end was reached.
-    pub fn advance(&mut self, frames: usize) -> bool {
-        let all = self.segment.cepstra.len();
-        let end = all.min(self.done + frames);
-        while self.done < end {
-            let block = self.done..all.min(self.done + BLOCK);
-            self.done = block.end;
-            let lend = || Recogniser::work_space(&self.recogniser, self.band, Purpose::Final);
-            let work = self.work.get_or_insert_with(lend);
-            work.push(&features_of(&self.segment.cepstra, block, &self.mean), self.done == all);
-        }
-        self.done == all
-    }
-
-    /// The mean it searched with.
-    pub fn mean(&self) -> &[f32; 13] {
-        &self.mean
-    }
 }
 
 /// Decodes the utterances of one session.
@@ -90,7 +43,7 @@ impl UtteranceDecoder {
     /// A decoder for a session with these options.
     pub fn new(recogniser: Arc<Recogniser>, band: Band, options: Options) -> Self {
         let keywords = options.keywords.iter().map(|keyword| keyword_words(&recogniser, keyword)).collect();
-        let frame_seconds = 1.0 / recogniser.acoustic().front_end().frame_rate();
+        let frame_seconds = recogniser.model().acoustic().frame_seconds();
         UtteranceDecoder { recogniser, band, options, keywords, statistics: Statistics::default(), frame_seconds }
     }
 
@@ -100,18 +53,14 @@ impl UtteranceDecoder {
     }
 
     /// Begins to decode an utterance; nothing if it is too short to be one.
-    pub fn begin(&self, segment: Segment) -> Option<Search> {
-        if segment.cepstra.len() < SHORTEST {
-            return None;
-        }
-        let (recogniser, band) = (Arc::clone(&self.recogniser), self.band);
-        Some(Search { mean: segment.mean(), segment, recogniser, band, work: None, done: 0 })
+    pub fn begin(&self, segment: Segment) -> Option<Pursuit> {
+        Pursuit::new(&self.recogniser, self.band, segment)
     }
 
     /// Reads what a search that is at its end has found: nothing if nothing was recognised, several results if it is
     /// split at phrase ends.
-    pub fn read(&mut self, search: Search, ended_by: EndOfUtterance) -> Vec<Utterance> {
-        match self.utterance(search, ended_by) {
+    pub fn read(&mut self, pursuit: Pursuit, ended_by: EndOfUtterance) -> Vec<Utterance> {
+        match self.utterance(pursuit, ended_by) {
             Some(utterance) if self.options.split_transcript_at_phrase_end => {
                 split_at_phrase_ends(utterance, self.recogniser.language_model())
             }
@@ -119,46 +68,41 @@ impl UtteranceDecoder {
         }
     }
 
-    fn utterance(&mut self, search: Search, ended_by: EndOfUtterance) -> Option<Utterance> {
-        let Search { segment, work, .. } = search;
-        let work = work?;
+    fn utterance(&mut self, pursuit: Pursuit, ended_by: EndOfUtterance) -> Option<Utterance> {
+        let (start, work) = pursuit.into_found()?;
         self.statistics += work.statistics();
         let tuning = self.recogniser.tuning();
         let mut lattice = Lattice::build(&work.search, tuning.lattice_beam);
-        if let Some(phone_loop) = &work.phone_loop {
-            return self.phrase(&segment, &lattice, phone_loop, ended_by);
+        if work.has_grammar() {
+            return self.phrase(start, &lattice, &work, ended_by);
         }
         drop(work);
         let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
         lattice.reweight(searched_with, (tuning.lattice_lm_weight, tuning.lattice_word_penalty));
         let best: Vec<WordId> = lattice.best_path().iter().filter_map(|arc| arc.word).collect();
         let slots = consensus(&lattice, if tuning.minimum_bayes_risk { tuning.posterior_scale } else { 1.0 }, &best);
-        let best = self.best_alternative(&segment, &slots);
+        let best = self.best_alternative(start, &slots);
         if best.words.is_empty() {
             return None;
         }
-        let alternatives = self.alternatives(&segment, &lattice, best);
+        let alternatives = self.alternatives(start, &lattice, best);
         let first = &alternatives[0];
-        let (start, end) = (first.words[0].start, first.words[first.words.len() - 1].end);
-        let slots = if self.options.confusion_network { self.slots(&segment, &slots) } else { Vec::new() };
-        let keywords = self.keywords(&segment, &lattice);
-        Some(Utterance { start, end, alternatives, slots, keywords, ended_by })
+        let (begin, end) = (first.words[0].start, first.words[first.words.len() - 1].end);
+        let slots = if self.options.confusion_network { self.slots(start, &slots) } else { Vec::new() };
+        let keywords = self.keywords(start, &lattice);
+        Some(Utterance { start: begin, end, alternatives, slots, keywords, ended_by })
     }
 
     /// The likeliest phrase of a grammar. Each word is as sure as it is against other phrases and as well as it
     /// fits.
-    fn phrase(
-        &self,
-        segment: &Segment,
-        lattice: &Lattice,
-        phone_loop: &PhoneLoop,
-        ended_by: EndOfUtterance,
-    ) -> Option<Utterance> {
+    fn phrase(&self, start: f64, lattice: &Lattice, work: &WorkSpace, ended_by: EndOfUtterance) -> Option<Utterance> {
         let tuning = self.recogniser.tuning();
         let path = lattice.best_path();
         let posteriors = lattice.posteriors(tuning.posterior_scale);
-        let mut words = Vec::new();
-        for arc in path.iter().filter(|arc| arc.word.is_some()) {
+        // What is not of the grammar may have been said beside the words that are.
+        let beside = self.fit_beside(lattice, &path, work);
+        let found = path.iter().filter_map(|arc| {
+            let word = arc.word?;
             let [from, to] = [arc.from, arc.to].map(|node| lattice.nodes[node as usize].frame);
             let middle = (from + to) / 2;
             let rivals = lattice.arcs.iter().zip(&posteriors).filter(|(other, _)| other.word == arc.word);
@@ -167,70 +111,84 @@ impl UtteranceDecoder {
                 .filter(|(other, _)| here(other.from) <= middle && middle < here(other.to))
                 .map(|(_, posterior)| posterior)
                 .sum();
-            let own = (arc.acoustic - phone_loop.score(from, to)) / (to - from).max(1) as f32;
-            words.push(Word {
-                text: self.word(arc.word?),
-                start: self.seconds(segment, f64::from(from)),
-                end: self.seconds(segment, f64::from(to)),
-                confidence: (posterior as f32).min(1.0) * tuning.fit(own),
-            });
-        }
+            let own = (arc.acoustic - work.free_score(from, to)) / (to - from).max(1) as f32;
+            Some(Found {
+                word,
+                start: self.seconds(start, f64::from(from)),
+                end: self.seconds(start, f64::from(to)),
+                confidence: (posterior as f32).min(1.0) * tuning.fit(own).min(beside),
+            })
+        });
+        let words = words(&self.recogniser, found);
         let (first, last) = (words.first()?.start, words.last()?.end);
         // A phrase of which one word was not said was not said.
         let confidence = words.iter().map(|word| word.confidence).fold(1.0, f32::min);
         let best = Alternative { confidence, words };
-        let alternatives = self.alternatives(segment, lattice, best);
-        let keywords = self.keywords(segment, lattice);
+        let alternatives = self.alternatives(start, lattice, best);
+        let keywords = self.keywords(start, lattice);
         let slots = if self.options.confusion_network {
             let best: Vec<WordId> = path.iter().filter_map(|arc| arc.word).collect();
-            self.slots(segment, &consensus(lattice, tuning.posterior_scale, &best))
+            self.slots(start, &consensus(lattice, tuning.posterior_scale, &best))
         } else {
             Vec::new()
         };
         Some(Utterance { start: first, end: last, alternatives, slots, keywords, ended_by })
     }
 
-    fn seconds(&self, segment: &Segment, frame: f64) -> f64 {
-        segment.start + frame * self.frame_seconds
+    /// How well what is between the words fits silence, as [`fit`](crate::tuning::Tuning::fit) has it. Models of phones
+    /// find something like silence in everything, so that nothing follows from it; those of tokens hear that there are some.
+    fn fit_beside(&self, lattice: &Lattice, path: &[LatticeArc], work: &WorkSpace) -> f32 {
+        let tuning = self.recogniser.tuning();
+        if let Acoustic::Phones(_) = self.recogniser.model().acoustic() {
+            return 1.0;
+        }
+        let fillers = path.iter().filter(|arc| arc.word.is_none());
+        let lost: f32 = fillers
+            .map(|arc| {
+                let [from, to] = [arc.from, arc.to].map(|node| lattice.nodes[node as usize].frame);
+                arc.acoustic - work.free_score(from, to)
+            })
+            .sum();
+        // A token too many may be noise; three are a word.
+        tuning.fit(lost / TOKENS_BESIDE)
     }
 
-    fn word(&self, id: WordId) -> String {
-        self.recogniser.written(id).to_owned()
+    /// Seconds from the start of the stream, of a frame of an utterance that began at `start`.
+    fn seconds(&self, start: f64, frame: f64) -> f64 {
+        start + frame * self.frame_seconds
     }
 
     /// The reading of the confusion network: the likeliest word of each slot.
-    fn best_alternative(&self, segment: &Segment, slots: &[ConsensusSlot]) -> Alternative {
-        let mut words: Vec<Word> = Vec::new();
-        for slot in slots {
-            let Some((word, posterior)) = slot.best() else { continue };
-            // Times are expectations over paths; words still follow one another.
-            let free = words.last().map_or(segment.start, |word| word.end);
-            let start = self.seconds(segment, slot.start).max(free);
-            let end = self.seconds(segment, slot.end).max(start);
+    fn best_alternative(&self, start: f64, slots: &[ConsensusSlot]) -> Alternative {
+        // Times are expectations over paths; words still follow one another.
+        let mut free = start;
+        let found = slots.iter().filter_map(|slot| {
+            let (word, posterior) = slot.best()?;
+            let begin = self.seconds(start, slot.start).max(free);
+            free = self.seconds(start, slot.end).max(begin);
             let confidence = self.recogniser.tuning().confidence(posterior as f32);
-            words.push(Word { text: self.word(word), start, end, confidence });
-        }
+            Some(Found { word, start: begin, end: free, confidence })
+        });
+        let words = words(&self.recogniser, found);
         let confidence = mean_confidence(&words);
         Alternative { words, confidence }
     }
 
-    fn alternatives(&self, segment: &Segment, lattice: &Lattice, best: Alternative) -> Vec<Alternative> {
+    fn alternatives(&self, start: f64, lattice: &Lattice, best: Alternative) -> Vec<Alternative> {
         let mut alternatives = vec![best];
         if self.options.max_alternatives > 1 {
-            let best = alternatives[0].text();
             for reading in n_best(lattice, self.options.max_alternatives) {
-                let words: Vec<Word> = reading
-                    .words
-                    .iter()
-                    .map(|&(word, start, end)| Word {
-                        text: self.word(word),
-                        start: self.seconds(segment, f64::from(start)),
-                        end: self.seconds(segment, f64::from(end)),
-                        confidence: 0.0,
-                    })
-                    .collect();
-                let alternative = Alternative { words, confidence: 0.0 };
-                if alternatives.len() < self.options.max_alternatives && alternative.text() != best {
+                let found = reading.words.iter().map(|&(word, begin, end)| Found {
+                    word,
+                    start: self.seconds(start, f64::from(begin)),
+                    end: self.seconds(start, f64::from(end)),
+                    confidence: 0.0,
+                });
+                let alternative = Alternative { words: words(&self.recogniser, found), confidence: 0.0 };
+                let text = alternative.text();
+                // Pieces may spell what is there as a word.
+                let new = alternatives.iter().all(|known| known.text() != text);
+                if alternatives.len() < self.options.max_alternatives && new {
                     alternatives.push(alternative);
                 }
             }
@@ -238,27 +196,35 @@ impl UtteranceDecoder {
         alternatives
     }
 
-    fn slots(&self, segment: &Segment, slots: &[ConsensusSlot]) -> Vec<Slot> {
-        let spoken = slots.iter().filter(|slot| slot.words.iter().any(|(word, _)| word.is_some()));
-        spoken
-            .map(|slot| Slot {
-                start: self.seconds(segment, slot.start),
-                end: self.seconds(segment, slot.end),
-                words: slot
-                    .words
-                    .iter()
-                    .filter_map(|&(word, posterior)| Some((self.word(word?), posterior as f32)))
-                    .collect(),
-                skip: slot
-                    .words
-                    .iter()
-                    .find(|(word, _)| word.is_none())
-                    .map_or(0.0, |&(_, posterior)| posterior as f32),
-            })
-            .collect()
+    /// The slots in which a word may have been said. Words that are spelt stand in them as far as the reading has them; what
+    /// else could be spelt is as good as nothing said.
+    fn slots(&self, start: f64, slots: &[ConsensusSlot]) -> Vec<Slot> {
+        let mut written: Vec<Slot> = Vec::new();
+        for slot in slots.iter().filter(|slot| slot.words.iter().any(|(word, _)| word.is_some())) {
+            let best = slot.best().map(|(word, _)| word);
+            let goes_on = best.filter(|&word| !begins_word(word));
+            if let (Some(piece), Some(last)) = (goes_on, written.last_mut()) {
+                if let Some((text, _)) = last.words.first_mut() {
+                    *text += self.recogniser.written(piece);
+                    last.end = self.seconds(start, slot.end);
+                }
+                continue;
+            }
+            let said = slot.words.iter().filter_map(|&(word, posterior)| Some((word?, posterior as f32)));
+            let words: Vec<(String, f32)> = said
+                .filter(|&(word, _)| as_piece(word).is_none() || Some(word) == best)
+                .map(|(word, posterior)| (self.recogniser.written(word).to_owned(), posterior))
+                .collect();
+            let skip = 1.0 - words.iter().map(|(_, posterior)| posterior).sum::<f32>();
+            let [start, end] = [slot.start, slot.end].map(|frame| self.seconds(start, frame));
+            if !words.is_empty() {
+                written.push(Slot { start, end, words, skip: skip.max(0.0) });
+            }
+        }
+        written
     }
 
-    fn keywords(&self, segment: &Segment, lattice: &Lattice) -> Vec<KeywordHit> {
+    fn keywords(&self, start: f64, lattice: &Lattice) -> Vec<KeywordHit> {
         let (Some(threshold), false) = (self.options.keywords_threshold, self.keywords.is_empty()) else {
             return Vec::new();
         };
@@ -266,12 +232,12 @@ impl UtteranceDecoder {
         let mut hits = Vec::new();
         for (keyword, words) in self.keywords.iter().enumerate() {
             let Some(words) = words else { continue };
-            let normalized_text = words.iter().map(|&word| self.word(word)).collect::<Vec<_>>().join(" ");
+            let normalized_text = words.iter().map(|&word| self.recogniser.written(word)).collect::<Vec<_>>().join(" ");
             hits.extend(spotter.find(words, f64::from(threshold)).into_iter().map(|hit| KeywordHit {
                 keyword,
                 normalized_text: normalized_text.clone(),
-                start: self.seconds(segment, f64::from(hit.start)),
-                end: self.seconds(segment, f64::from(hit.end)),
+                start: self.seconds(start, f64::from(hit.start)),
+                end: self.seconds(start, f64::from(hit.end)),
                 confidence: hit.posterior as f32,
             }));
         }
@@ -286,6 +252,9 @@ fn keyword_words(recogniser: &Recogniser, keyword: &str) -> Option<Vec<WordId>> 
     let words: Option<Vec<WordId>> = spoken.split_whitespace().map(|word| vocabulary.id(word)).collect();
     words.filter(|words| !words.is_empty())
 }
+
+/// How many tokens beside the words of a phrase weigh as much as a frame of a word.
+const TOKENS_BESIDE: f32 = 6.0;
 
 fn mean_confidence(words: &[Word]) -> f32 {
     words.iter().map(|word| word.confidence).sum::<f32>() / words.len().max(1) as f32

@@ -4,11 +4,13 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use dictum_acoustic::Scorer;
+use dictum_decoder::network::MAX_PHONES;
 use dictum_decoder::phone_look_ahead::PhoneLookAhead;
 use dictum_decoder::phone_loop::PhoneLoop;
-use dictum_decoder::search::{Search, Statistics};
+use dictum_decoder::search::{Ahead, Search, Statistics};
 use parking_lot::Mutex;
 
+use crate::acoustic::Acoustic;
 use crate::recogniser::{Band, Recogniser};
 
 /// What a search is for.
@@ -83,19 +85,28 @@ impl Drop for Lent {
     }
 }
 
-/// Scorer, look-ahead and search of one utterance.
+/// Scoring, look-ahead and search of one utterance.
 pub struct WorkSpace {
     /// The search, some frames behind what was pushed.
     pub search: Search,
-    ahead: PhoneLookAhead,
-    /// What the frames could be at best, where a grammar says what they may be.
-    pub phone_loop: Option<PhoneLoop>,
-    /// For wideband and for narrowband speech.
-    scorers: [Scorer; 2],
+    scoring: Scoring,
     band: Band,
     /// Scores of frames that were pushed and not yet searched.
     scores: Vec<f32>,
     before: Statistics,
+    /// What the frames could be at best, where a grammar says what they may be.
+    free: Option<PhoneLoop>,
+}
+
+/// What makes scores of what a session hears.
+enum Scoring {
+    Phones {
+        /// For wideband and for narrowband speech.
+        scorers: Box<[Scorer; 2]>,
+        ahead: Box<PhoneLookAhead>,
+    },
+    /// Scores come from a network that has a stream of its own; so many to a frame.
+    Tokens(usize),
 }
 
 impl WorkSpace {
@@ -105,20 +116,27 @@ impl WorkSpace {
             Purpose::Interim => recogniser.tuning().interim.clone(),
             Purpose::Grammar => recogniser.tuning().grammar.clone(),
         };
-        // That of the base vocabulary has every senone that matters; the work space will serve other networks, too.
-        let ahead = PhoneLookAhead::new(recogniser.model().network(), config.phone_look_ahead);
+        let scoring = match recogniser.model().acoustic() {
+            Acoustic::Phones(phones) => Scoring::Phones {
+                scorers: Box::new([Band::Broadband, Band::Narrowband].map(|band| phones.of(band).scorer())),
+                // That of the base vocabulary has every senone that matters; the work space will serve other networks, too.
+                ahead: Box::new(PhoneLookAhead::new(recogniser.model().network(), config.phone_look_ahead)),
+            },
+            Acoustic::Tokens(spelt) => Scoring::Tokens(spelt.model.tokens().len()),
+        };
         let search = Search::new(Arc::clone(recogniser.graph()), config);
         let before = search.statistics();
-        let scorers = [Band::Broadband, Band::Narrowband].map(|band| recogniser.acoustic_for(band).scorer());
-        let phone_loop = (purpose == Purpose::Grammar).then(PhoneLoop::default);
-        WorkSpace { search, ahead, phone_loop, scorers, band: Band::Broadband, scores: Vec::new(), before }
+        let free = (purpose == Purpose::Grammar).then(PhoneLoop::default);
+        WorkSpace { search, scoring, free, band: Band::Broadband, scores: Vec::new(), before }
     }
 
     fn reset(&mut self, recogniser: &Recogniser) {
         self.search.reset_on(recogniser.graph());
-        self.ahead.reset();
-        if let Some(phone_loop) = &mut self.phone_loop {
-            phone_loop.reset();
+        if let Scoring::Phones { ahead, .. } = &mut self.scoring {
+            ahead.reset();
+        }
+        if let Some(free) = &mut self.free {
+            free.reset();
         }
         self.scores.clear();
         self.before = self.search.statistics();
@@ -129,31 +147,77 @@ impl WorkSpace {
         self.search.statistics() - self.before
     }
 
+    /// Whether a grammar says what can be recognised.
+    pub fn has_grammar(&self) -> bool {
+        self.free.is_some()
+    }
+
+    /// Score of the best that the frames from one to another could be, whatever is said, where a grammar limits what can be
+    /// recognised.
+    pub fn free_score(&self, from: u32, to: u32) -> f32 {
+        self.free.as_ref().map_or(0.0, |free| free.score(from, to))
+    }
+
     /// Scores feature vectors and searches them, as far behind as the look-ahead needs, or all of them if they are the `last`.
-    pub fn push(&mut self, features: &[[f32; 39]], last: bool) {
-        let WorkSpace { search, ahead, phone_loop, scorers: [broadband, narrowband], scores, .. } = self;
-        let scorer = match self.band {
-            Band::Broadband => broadband,
-            Band::Narrowband => narrowband,
+    ///
+    /// # Panics
+    /// When the acoustic model is none of phones.
+    pub fn push_features(&mut self, features: &[[f32; 39]], last: bool) {
+        let WorkSpace { search, scoring, free, scores, band, .. } = self;
+        let Scoring::Phones { scorers, ahead } = scoring else { panic!("features are of models of phones") };
+        let scorer = match band {
+            Band::Broadband => &mut scorers[0],
+            Band::Narrowband => &mut scorers[1],
         };
         let senones = scorer.senone_count();
         let known = scores.len();
         scorer.score(features, scores);
         for frame in scores[known..].chunks_exact_mut(senones) {
-            // Leaving out the best score of a frame keeps path scores small, so that single precision suffices.
-            let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            frame.iter_mut().for_each(|score| *score -= best);
+            level(frame);
             let best = ahead.push(frame);
-            if let Some(phone_loop) = phone_loop {
-                phone_loop.push(&best, search.graph().network.phone_count());
+            if let Some(free) = free {
+                free.push(&best, search.graph().network.phone_count());
             }
         }
         let mut searched = 0;
         while ahead.pending() > if last { 0 } else { ahead.window() } {
             let frame = &scores[searched * senones..(searched + 1) * senones];
-            search.push(frame, ahead.pass());
+            search.push(frame, Ahead::Phones(ahead.pass()));
             searched += 1;
         }
         scores.drain(..searched * senones);
     }
+
+    /// Searches frames of token scores, natural logs, as far behind as the look-ahead needs, or all of them if they are the `last`.
+    ///
+    /// # Panics
+    /// When the acoustic model is one of phones.
+    pub fn push_scores(&mut self, frames: &[f32], last: bool) {
+        let WorkSpace { search, scoring: Scoring::Tokens(width), free, scores, .. } = self else {
+            panic!("token scores are not of models of phones")
+        };
+        let known = scores.len();
+        scores.extend_from_slice(frames);
+        for frame in scores[known..].chunks_exact_mut(*width) {
+            level(frame);
+            if let Some(free) = free {
+                // Of the tokens any may be said at any time.
+                free.push(&[0.0; MAX_PHONES], 1);
+            }
+        }
+        let count = scores.len() / *width;
+        let searched = if last { count } else { count.saturating_sub(1) };
+        for at in 0..searched {
+            let frame = &scores[at * *width..(at + 1) * *width];
+            let next = scores.get((at + 1) * *width..(at + 2) * *width);
+            search.push(frame, next.map_or(Ahead::Unknown, Ahead::Tokens));
+        }
+        scores.drain(..searched * *width);
+    }
+}
+
+/// Leaves out the best score of a frame, which keeps path scores small, so that single precision suffices.
+fn level(frame: &mut [f32]) {
+    let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    frame.iter_mut().for_each(|score| *score -= best);
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use dictum_language::custom::{Snapshot, Training};
-use dictum_language::{G2p, Grammar, Pronouncer, SoundsLike};
+use dictum_language::{Grammar, Pronouncer, SoundsLike};
 use dictum_models::customization::{CustomWord, Customization};
 use dictum_models::grammar::{GrammarNetwork, GrammarWord};
 use dictum_models::package::{DEBIAN_DIRECTORY, Package};
@@ -25,13 +25,12 @@ impl Classroom {
         }
         let package = Package::debian(&directory);
         let base = Arc::new(Recogniser::load(&package.name, &package.files).expect("the installed model loads"));
-        let dictionary = Arc::clone(base.model().dictionary());
-        Some(Classroom { base, pronouncer: Pronouncer::new(dictionary, G2p::en_us(), SoundsLike::English) })
+        let pronouncer = base.model().pronouncer(Some(SoundsLike::English)).expect("English has rules");
+        Some(Classroom { base, pronouncer })
     }
 
     fn pronounce(&self, word: &str) -> Vec<Vec<String>> {
-        let said = self.pronouncer.pronounce(word);
-        said.iter().map(|said| self.pronouncer.names(said).into_iter().map(str::to_owned).collect()).collect()
+        self.pronouncer.pronounce(word)
     }
 
     fn teach(&self, words: &[CustomWord]) -> Customization {
@@ -105,10 +104,7 @@ fn a_taught_word_is_recognised_and_written_as_it_is_to_be_displayed() {
 fn a_pronunciation_for_a_word_of_the_base_vocabulary_is_one_more() {
     let Some(room) = Classroom::open("new pronunciations") else { return };
     let samples = say("the green banana balloon is ready");
-    let said = |text: &str| -> Vec<Vec<String>> {
-        let said = room.pronouncer.sounds_like(text).unwrap();
-        said.iter().map(|said| room.pronouncer.names(said).into_iter().map(str::to_owned).collect()).collect()
-    };
+    let said = |text: &str| -> Vec<Vec<String>> { room.pronouncer.sounds_like(text).unwrap() };
     let pronunciations = said("banana balloon");
     let custom = room.teach(&[CustomWord { word: "project".to_owned(), display_as: None, pronunciations }]);
     let taught = room.base.customized(&custom, 0.5).unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dictum_language::custom::corpus::{analyse, rules};
 use dictum_language::custom::{Counts, Limits, Snapshot, Training};
 use dictum_language::scoring::normalise;
-use dictum_language::{Dictionary, G2p, Pronouncer, SoundsLike};
+use dictum_language::{Dictionary, Pronouncer, SoundsLike};
 use dictum_models::customization::{CustomWord, Customization};
 use dictum_models::package::{DEBIAN_DIRECTORY, Package};
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
@@ -32,13 +32,13 @@ impl Teacher {
     pub fn new(tuning: Tuning) -> Result<Teacher, Failure> {
         let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
         let base = Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning)?);
-        let dictionary = Arc::clone(base.model().dictionary());
-        let pronouncer = Pronouncer::new(dictionary, G2p::en_us(), SoundsLike::English);
+        let pronouncer = base.model().pronouncer(Some(SoundsLike::English)).ok_or("no pronunciations")?;
         Ok(Teacher { base, pronouncer })
     }
 
     pub fn dictionary(&self) -> &Dictionary {
-        self.base.model().dictionary()
+        let phones = self.base.model().phones();
+        &phones.expect("experiments are with the default model").dictionary
     }
 
     /// ln p of a word in the base model; none if it is not in its vocabulary.
@@ -49,9 +49,7 @@ impl Teacher {
 
     /// How a word is said: names of phones.
     pub fn pronounce(&self, word: &str) -> Vec<Vec<String>> {
-        let said = self.pronouncer.pronounce(word);
-        let names = |said| self.pronouncer.names(said).into_iter().map(str::to_owned).collect();
-        said.iter().map(names).collect()
+        self.pronouncer.pronounce(word)
     }
 
     /// A custom model of words and texts, ready to be used.

@@ -4,22 +4,30 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-use dictum_acoustic::{PhoneId, Units, WordPosition};
+use dictum_acoustic::PhoneId;
 use dictum_language::WordId;
 
 use super::{FanClass, Final, MAX_PHONES, NO_LABEL, NOWHERE, Network, Node, NodeId, ROOT, Root};
 use crate::lexicon::{Lexicon, PronunciationId};
+use crate::topology::{Shape, Topology, UnitId};
 
-/// A tree under construction: children by senone sequence, before they are laid out level by level.
+/// A tree under construction: children by how they look, before they are laid out level by level.
 struct Sprout {
-    senones: [u16; 3],
-    phone: PhoneId,
+    shape: Shape,
     children: Vec<u32>,
     finals: Vec<PronunciationId>,
     look_ahead: f32,
     /// Pronunciations in the subtree: the number, and one of them.
     count: u32,
     any: PronunciationId,
+}
+
+/// The sprout of a root, and the first units of one of its pronunciations.
+#[derive(Clone, Copy)]
+struct RootSprout {
+    sprout: u32,
+    first: UnitId,
+    second: UnitId,
 }
 
 /// A sprout whose successors are still to be laid out.
@@ -33,20 +41,26 @@ struct Pending {
 
 /// A compilation under way.
 pub struct Compiler<'a> {
-    units: &'a Units,
+    topology: &'a dyn Topology,
     lexicon: &'a Lexicon,
     unigram: &'a dyn Fn(WordId) -> f32,
     sprouts: Vec<Sprout>,
-    /// (parent, senone sequence) to child.
+    /// (parent, how the child looks) to child.
     edges: FxHashMap<(u32, u32), u32>,
-    fans: FxHashMap<(PhoneId, PhoneId, bool), u32>,
+    /// By what is before the last unit, a unit or for one-unit words a context, and the last unit.
+    fans: FxHashMap<(UnitId, UnitId, bool), u32>,
     network: Network,
 }
 
 impl<'a> Compiler<'a> {
     /// Begins to compile what `lexicon` has beyond its base; `origin` is that of the network.
-    pub fn new(units: &'a Units, lexicon: &'a Lexicon, unigram: &'a dyn Fn(WordId) -> f32, origin: u32) -> Self {
-        let phone_count = units.phone_count();
+    pub fn new(
+        topology: &'a dyn Topology,
+        lexicon: &'a Lexicon,
+        unigram: &'a dyn Fn(WordId) -> f32,
+        origin: u32,
+    ) -> Self {
+        let phone_count = topology.context_count();
         assert!(phone_count <= MAX_PHONES, "{phone_count} phones; right contexts are held in 64-bit masks");
         let network = Network {
             nodes: Vec::new(),
@@ -61,36 +75,41 @@ impl<'a> Compiler<'a> {
             parents: Vec::new(),
             stems: vec![NOWHERE; lexicon.own().len()],
             phone_count,
-            silence: units.silence(),
+            silence: topology.silence(),
+            outside: topology.outside(),
+            tokens: topology.has_tokens(),
+            transitions: topology.transitions(),
             origin,
             first_pronunciation: lexicon.own().start,
         };
         let (sprouts, edges, fans) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
-        Compiler { units, lexicon, unigram, sprouts, edges, fans, network }
+        Compiler { topology, lexicon, unigram, sprouts, edges, fans, network }
     }
 
     /// The network.
     pub fn compile(mut self) -> Network {
-        // Roots are keyed by their first two phones; the row of the fan-in table is the index of the root's sprout.
-        let mut roots: FxHashMap<(PhoneId, PhoneId), u32> = FxHashMap::default();
+        // By context and what the topology tells them apart by.
+        let mut roots: FxHashMap<(PhoneId, u32), RootSprout> = FxHashMap::default();
         let mut singles: Vec<Vec<PronunciationId>> = vec![Vec::new(); self.network.phone_count];
         for id in self.lexicon.own() {
-            let phones = self.lexicon.phones(id);
-            match *phones {
-                [only] => singles[only as usize].push(id),
+            let units = self.lexicon.units(id);
+            let context = self.network.context(units[0]);
+            match *units {
+                [_] => singles[context as usize].push(id),
                 [first, second, ..] => {
-                    let root = *roots.entry((first, second)).or_insert_with(|| {
-                        self.sprouts.push(Sprout::new([0; 3], first));
-                        self.sprouts.len() as u32 - 1
+                    let root = *roots.entry((context, self.topology.root(first, second))).or_insert_with(|| {
+                        let shape = self.topology.begin(self.network.silence, first, second);
+                        self.sprouts.push(Sprout::new(shape));
+                        RootSprout { sprout: self.sprouts.len() as u32 - 1, first, second }
                     });
-                    self.insert(root, id);
+                    self.insert(root.sprout, id);
                 }
                 [] => unreachable!("a lexicon holds no empty pronunciation"),
             }
         }
-        let mut roots: Vec<((PhoneId, PhoneId), u32)> = roots.into_iter().collect();
+        let mut roots: Vec<((PhoneId, u32), RootSprout)> = roots.into_iter().collect();
         roots.sort_by(|a, b| {
-            let look_ahead = |root: u32| self.sprouts[root as usize].look_ahead;
+            let look_ahead = |root: RootSprout| self.sprouts[root.sprout as usize].look_ahead;
             a.0.0.cmp(&b.0.0).then(look_ahead(b.1).total_cmp(&look_ahead(a.1))).then(a.0.1.cmp(&b.0.1))
         });
         if self.network.origin == 0 {
@@ -101,20 +120,20 @@ impl<'a> Compiler<'a> {
         self.network
     }
 
-    /// Adds the inner phones and the final of a pronunciation below its root.
+    /// Adds the inner units and the final of a pronunciation below its root.
     fn insert(&mut self, root: u32, id: PronunciationId) {
-        let phones = self.lexicon.phones(id);
+        let units = self.lexicon.units(id);
         let look_ahead = (self.unigram)(self.lexicon.word(id));
         let mut at = root;
         self.sprouts[at as usize].visit(id, look_ahead);
-        for window in phones.windows(3) {
-            let sequence = self.units.triphone(window[0], window[1], window[2], WordPosition::Internal);
-            at = match self.edges.get(&(at, sequence)) {
+        for window in units.windows(3) {
+            let (look, shape) = self.topology.inner(window[0], window[1], window[2]);
+            at = match self.edges.get(&(at, look)) {
                 Some(&child) => child,
                 None => {
                     let child = self.sprouts.len() as u32;
-                    self.sprouts.push(Sprout::new(self.units.senones(sequence), window[1]));
-                    self.edges.insert((at, sequence), child);
+                    self.sprouts.push(Sprout::new(shape));
+                    self.edges.insert((at, look), child);
                     self.sprouts[at as usize].children.push(child);
                     child
                 }
@@ -125,12 +144,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn lay_out_fillers(&mut self) {
-        for &phone in self.lexicon.fillers() {
-            let senones = self.units.senones(self.units.context_independent(phone));
+        for shape in self.topology.fillers(self.lexicon) {
             self.network.fillers.push(self.network.nodes.len() as NodeId);
             self.network.nodes.push(Node {
-                senones,
-                phone,
+                shape,
                 final_count: 0,
                 child_count: 0,
                 first_child: 0,
@@ -142,26 +159,23 @@ impl<'a> Compiler<'a> {
     }
 
     /// Places the variants of every root, then the tree below level by level, so that siblings are consecutive.
-    fn lay_out_roots(&mut self, roots: &[((PhoneId, PhoneId), u32)]) {
+    fn lay_out_roots(&mut self, roots: &[((PhoneId, u32), RootSprout)]) {
         let mut queue = VecDeque::new();
-        for &((first, second), sprout) in roots {
+        for &((context, _), RootSprout { sprout, first, second }) in roots {
             let row = (self.network.fan_in.len() / self.network.phone_count) as u32;
             let mut variants: Vec<NodeId> = Vec::new();
             for left in 0..self.network.phone_count as PhoneId {
-                // A filler to the left sounds like silence to the model.
-                let context = if self.units.is_filler(left) { self.network.silence } else { left };
-                let sequence = self.units.triphone(context, first, second, WordPosition::Begin);
-                let senones = self.units.senones(sequence);
-                let known = variants.iter().find(|&&node| self.network.nodes[node as usize].senones == senones);
+                let shape = self.topology.begin(self.topology.left(left), first, second);
+                let known = variants.iter().find(|&&node| self.network.nodes[node as usize].shape == shape);
                 let node = known.copied().unwrap_or_else(|| {
                     variants.push(self.network.nodes.len() as NodeId);
-                    let node = Node { senones, ..Node::of(&self.sprouts[sprout as usize]) };
+                    let node = Node { shape, ..Node::of(&self.sprouts[sprout as usize]) };
                     self.network.nodes.push(node);
                     self.network.nodes.len() as NodeId - 1
                 });
                 self.network.fan_in.push(node);
             }
-            let range = &mut self.network.roots_of[first as usize];
+            let range = &mut self.network.roots_of[context as usize];
             if range.0 == range.1 {
                 *range = (self.network.roots.len() as u32, self.network.roots.len() as u32);
             }
@@ -199,9 +213,10 @@ impl<'a> Compiler<'a> {
         finals.sort_by(|&a, &b| by_look_ahead(self.unigram(a), self.unigram(b)));
         let first_final = self.network.finals.len() as u32;
         for &id in &finals {
-            let phones = self.lexicon.phones(id);
-            let [.., left, last] = *phones else { unreachable!("one-phone words have no place in the tree") };
-            let fan = self.fan(left, last, WordPosition::End);
+            let [.., before, last] = *self.lexicon.units(id) else {
+                unreachable!("one-unit words are not in the tree")
+            };
+            let fan = self.fan(before, last);
             let look_ahead = self.unigram(id);
             self.network.finals.push(Final { pronunciation: id, fan, labelled: !labelled, look_ahead });
             if !labelled {
@@ -215,40 +230,48 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// One-phone words: a fan for each left phone, since both neighbours are across a word boundary.
+    /// One-unit words: a fan for each left context that matters, since both neighbours are across a word boundary.
     fn lay_out_singles(&mut self, singles: &[Vec<PronunciationId>]) {
-        for (phone, ids) in singles.iter().enumerate() {
-            for left in 0..self.network.phone_count {
+        let count = self.network.phone_count;
+        for (context, ids) in singles.iter().enumerate() {
+            let row = context * count;
+            for left in 0..count {
+                if self.canonical(left) != left {
+                    continue;
+                }
                 let begin = self.network.finals.len() as u32;
-                let filler = self.units.is_filler(left as PhoneId);
-                let context = if filler { self.network.silence } else { left as PhoneId };
                 for &id in ids {
-                    let fan = self.fan(context, phone as PhoneId, WordPosition::Single);
+                    let fan = self.single_fan(left as PhoneId, self.lexicon.units(id)[0]);
                     let look_ahead = self.unigram(id);
                     self.network.finals.push(Final { pronunciation: id, fan, labelled: true, look_ahead });
                 }
-                let end = self.network.finals.len() as u32;
-                self.network.singles_of[phone * self.network.phone_count + left] = (begin, end);
+                self.network.singles_of[row + left] = (begin, self.network.finals.len() as u32);
+            }
+            for left in 0..count {
+                self.network.singles_of[row + left] = self.network.singles_of[row + self.canonical(left)];
             }
         }
     }
 
-    /// The fan of right contexts of a last phone, compiled once per (left, phone) pair.
-    fn fan(&mut self, left: PhoneId, phone: PhoneId, position: WordPosition) -> u32 {
-        let key = (left, phone, matches!(position, WordPosition::Single));
+    fn canonical(&self, left: usize) -> usize {
+        self.topology.left(left as PhoneId) as usize
+    }
+
+    /// The fan of right contexts of a last unit, compiled once for each surrounding that matters.
+    fn fan(&mut self, before: UnitId, unit: UnitId) -> u32 {
+        let before = self.topology.before_last(before, unit);
+        self.fan_of((before, unit, false), |topology| topology.end(before, unit))
+    }
+
+    fn single_fan(&mut self, left: PhoneId, unit: UnitId) -> u32 {
+        self.fan_of((UnitId::from(left), unit, true), |topology| topology.single(left, unit))
+    }
+
+    fn fan_of(&mut self, key: (UnitId, UnitId, bool), classes: impl Fn(&dyn Topology) -> Vec<FanClass>) -> u32 {
         if let Some(&fan) = self.fans.get(&key) {
             return fan;
         }
-        let mut classes: Vec<FanClass> = Vec::new();
-        for right in 0..self.network.phone_count as PhoneId {
-            let context = if self.units.is_filler(right) { self.network.silence } else { right };
-            let senones = self.units.senones(self.units.triphone(left, phone, context, position));
-            match classes.iter_mut().find(|class| class.senones == senones) {
-                Some(class) => class.right |= 1 << right,
-                None => classes.push(FanClass { senones, phone, right: 1 << right }),
-            }
-        }
-        self.network.fan_classes.extend(classes);
+        self.network.fan_classes.extend(classes(self.topology));
         self.network.fan_offsets.push(self.network.fan_classes.len() as u32);
         let fan = self.network.fan_offsets.len() as u32 - 2;
         self.fans.insert(key, fan);
@@ -267,9 +290,9 @@ impl Network {
 }
 
 impl Sprout {
-    fn new(senones: [u16; 3], phone: PhoneId) -> Self {
+    fn new(shape: Shape) -> Self {
         let (children, finals) = (Vec::new(), Vec::new());
-        Sprout { senones, phone, children, finals, look_ahead: f32::NEG_INFINITY, count: 0, any: NO_LABEL }
+        Sprout { shape, children, finals, look_ahead: f32::NEG_INFINITY, count: 0, any: NO_LABEL }
     }
 
     fn visit(&mut self, id: PronunciationId, look_ahead: f32) {
@@ -282,8 +305,7 @@ impl Sprout {
 impl Node {
     fn of(sprout: &Sprout) -> Node {
         Node {
-            senones: sprout.senones,
-            phone: sprout.phone,
+            shape: sprout.shape,
             final_count: 0,
             child_count: 0,
             first_child: 0,

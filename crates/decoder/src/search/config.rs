@@ -1,5 +1,7 @@
 //! What may be chosen about a search.
 
+use dictum_language::{PieceRole, WordId, as_piece};
+
 /// Beams and weights. Beams are natural logs of acoustic likelihood ratios.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchConfig {
@@ -31,6 +33,19 @@ pub struct SearchConfig {
     /// Whether a lattice is to be built of the search. Towards which right contexts words ended is most of what a search
     /// remembers, and only a lattice asks for it afterwards.
     pub lattice: bool,
+}
+
+impl SearchConfig {
+    /// Weighted score of a word of the language model: what is spelt in pieces is one word.
+    #[inline]
+    pub fn word_score(&self, word: WordId, log_probability: f32) -> f32 {
+        self.lm_weight * log_probability + if begins_word(word) { self.word_penalty } else { 0.0 }
+    }
+}
+
+/// Whether an id stands for a word, rather than for what goes on with one.
+pub fn begins_word(word: WordId) -> bool {
+    !matches!(as_piece(word), Some((_, PieceRole::Later | PieceRole::Mark)))
 }
 
 impl Default for SearchConfig {

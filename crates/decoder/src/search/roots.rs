@@ -7,7 +7,7 @@ use dictum_acoustic::PhoneId;
 use super::{Record, Search, TRIGRAM_SLACK, Token};
 use crate::graph::{Histories, SearchGraph, TreeCopy};
 use crate::instances::DEAD;
-use crate::network::{MAX_PHONES, Network, OVERLAY, ROOT};
+use crate::network::{MAX_PHONES, NOTHING_BARRED, Network, OVERLAY, ROOT};
 
 /// A record whose successors are entered.
 struct Departure<'a> {
@@ -15,8 +15,10 @@ struct Departure<'a> {
     copy: TreeCopy,
     record: Record,
     index: u32,
-    /// Last phone of its word.
+    /// Context that its last unit is.
     left: PhoneId,
+    /// What must not follow it directly.
+    barred: u16,
     /// Score of leaving it towards each phone.
     scores: [f32; MAX_PHONES],
 }
@@ -28,17 +30,23 @@ impl Search {
         self.enter_fillers(index, &record);
         let copy = self.copies[record.copy as usize].clone();
         let best = self.config.lm_weight * (copy.best_root(&self.graph) + TRIGRAM_SLACK);
-        // After some states of a grammar nothing but a word of one phone is possible, which no root leads to.
-        if record.score + best <= self.threshold && self.graph.histories == Histories::LastWord {
+        // After some states of a grammar nothing but a word of one phone is possible, which no root leads to; and many
+        // words are of one token.
+        let by_roots = self.graph.histories == Histories::LastWord && !self.graph.network.has_tokens();
+        if record.score + best <= self.threshold && by_roots {
             return;
         }
         let graph = &Arc::clone(&self.graph);
-        let left = match record.token {
-            Token::Word(pronunciation) => *graph.lexicon.phones(pronunciation).last().expect("not empty"),
-            Token::Filler(_) | Token::Begin => graph.network.silence(),
+        let network = &graph.network;
+        let (left, barred) = match record.token {
+            Token::Word(pronunciation) => {
+                let last = *graph.lexicon.units(pronunciation).last().expect("not empty");
+                (network.context(last), network.barred_after(last))
+            }
+            Token::Filler(_) | Token::Begin => (network.silence(), NOTHING_BARRED),
         };
         let scores = self.leaving(&record);
-        let departure = Departure { graph, copy, record, index, left, scores };
+        let departure = Departure { graph, copy, record, index, left, barred, scores };
         self.enter_base(&departure);
         self.enter_custom(&departure);
         for tree in graph.trees() {
@@ -133,8 +141,9 @@ impl Search {
         if score + self.ahead[phone] > self.threshold {
             let id = tree.enter(&tree.all_roots()[root as usize], departure.left);
             let node = tree.node(id);
-            let shape = (node.senones, node.phone);
-            self.enter(departure.record.copy, tree.instance(id), shape, score, departure.index, look_ahead);
+            if node.shape.senones[0] != departure.barred {
+                self.enter(departure.record.copy, tree.instance(id), node.shape, score, departure.index, look_ahead);
+            }
         }
     }
 
@@ -145,8 +154,12 @@ impl Search {
                 continue;
             }
             for last in tree.singles(phone as PhoneId, departure.left) {
+                let fan = tree.fan(tree.last(last).fan);
+                if fan.iter().all(|class| score + self.loss(&class.shape) <= self.threshold) {
+                    continue;
+                }
                 let score = score + self.word_score(departure.index, tree.last(last).pronunciation);
-                self.enter_final(tree, last, tail, score, departure.index);
+                self.enter_final(tree, last, tail, score, departure.index, departure.barred);
             }
         }
     }
@@ -160,10 +173,10 @@ impl Search {
         let Some(leaving) = self.exit_score(index, network.silence()) else { return };
         for &id in network.fillers() {
             let node = network.node(id);
-            let silence = node.phone == network.silence();
+            let silence = node.shape.phone == network.silence();
             let penalty = if silence { self.config.silence_penalty } else { self.config.filler_penalty };
             if leaving + penalty > self.threshold {
-                self.enter(record.copy, id, (node.senones, node.phone), leaving + penalty, index, 0.0);
+                self.enter(record.copy, id, node.shape, leaving + penalty, index, 0.0);
             }
         }
     }

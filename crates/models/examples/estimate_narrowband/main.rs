@@ -26,7 +26,7 @@ use dictum_acoustic::{FrontEnd, FrontEndConfig, NarrowbandMap, PhoneMap, SphinxM
 use dictum_decoder::endpoint::{EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
 use dictum_language::Dictionary;
 use dictum_language::scoring::normalise;
-use dictum_models::package::{DEBIAN_DIRECTORY, Package};
+use dictum_models::package::{DEBIAN_DIRECTORY, SphinxFiles};
 
 use align::Aligner;
 use regression::Regression;
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (Some(manifest), Some(output)) = (arguments.next(), arguments.next()) else {
         return Err("usage: estimate_narrowband MANIFEST OUTPUT".into());
     };
-    let files = Package::debian(Path::new(DEBIAN_DIRECTORY)).files;
+    let files = SphinxFiles::debian(Path::new(DEBIAN_DIRECTORY));
     let model = SphinxModel::load(&files.acoustic)?;
     let dictionary = Dictionary::open(&files.dictionary)?;
     let bands = model.front_end().narrowband_bands();

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dictum_language::{G2p, Pronouncer, SoundsLike};
+use dictum_language::{Pronouncer, SoundsLike};
 use dictum_models::catalogue::Generation;
 use dictum_models::recogniser::Recogniser;
 use dictum_models::{ModelEntry, ModelsError};
@@ -91,8 +91,7 @@ impl Customizations {
             return Ok(Arc::clone(language));
         }
         let recogniser = self.service.recogniser(entry).await?;
-        let pronouncer = SoundsLike::of_language(&entry.info.language)
-            .map(|rules| Pronouncer::new(Arc::clone(recogniser.model().dictionary()), G2p::en_us(), rules));
+        let pronouncer = recogniser.model().pronouncer(SoundsLike::of_language(&entry.info.language));
         let lists_words = entry.info.generation == Generation::Previous;
         let language = Arc::new(Language { recogniser, pronouncer, lists_words });
         self.languages.lock().insert(name, Arc::clone(&language));

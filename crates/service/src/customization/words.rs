@@ -251,7 +251,7 @@ impl Customizations {
             check_word(&new.word, items).map_err(Invalid::from)?;
             let mut errors = Vec::new();
             for item in items {
-                let said = pronouncer.map(|pronouncer| pronouncer.rules().check(item));
+                let said = pronouncer.map(|pronouncer| pronouncer.check(item));
                 match said {
                     Some(Err(error)) if strict => return Err(Invalid::from(error).into()),
                     Some(Err(error)) => errors.push((item.clone(), error.to_string())),

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dictum_language::custom::corpus::{CorpusError, analyse, rules};
 use dictum_language::custom::{Counts, Limits, Training};
-use dictum_language::{Grammar, LmError, Pronunciation};
+use dictum_language::{Grammar, LmError, UnitNames};
 use dictum_models::customization::CustomWord;
 use dictum_store::ResourceKind;
 use serde::{Deserialize, Serialize};
@@ -163,19 +163,17 @@ pub(super) fn train(
     Ok(Trained { snapshot, vocabulary: serde_json::to_vec(&vocabulary).unwrap_or_default() })
 }
 
-/// How a word is said as its spelling tells; names of phones.
-pub(super) fn pronounced(language: &Language, word: &str) -> Vec<Vec<String>> {
-    let Some(pronouncer) = &language.pronouncer else { return Vec::new() };
-    let names = |said: &Pronunciation| pronouncer.names(said).into_iter().map(str::to_owned).collect();
-    pronouncer.pronounce(word).iter().map(names).collect()
+/// How a word is said as its spelling tells; names of the acoustic model's units.
+pub(super) fn pronounced(language: &Language, word: &str) -> Vec<UnitNames> {
+    language.pronouncer.as_ref().map_or(Vec::new(), |pronouncer| pronouncer.pronounce(word))
 }
 
 /// How a word is said: as its user says, or else as its spelling.
-fn pronunciations(language: &Language, word: &str, known: &Known) -> Vec<Vec<String>> {
+fn pronunciations(language: &Language, word: &str, known: &Known) -> Vec<UnitNames> {
     let Some(pronouncer) = &language.pronouncer else { return Vec::new() };
     let given = known.definition.as_ref().and_then(|definition| definition.sounds_like.as_deref()).unwrap_or_default();
-    let mut found: Vec<Pronunciation> = Vec::new();
-    let mut add = |more: Vec<Pronunciation>| {
+    let mut found: Vec<UnitNames> = Vec::new();
+    let mut add = |more: Vec<UnitNames>| {
         for pronunciation in more {
             if !found.contains(&pronunciation) {
                 found.push(pronunciation);
@@ -188,7 +186,5 @@ fn pronunciations(language: &Language, word: &str, known: &Known) -> Vec<Vec<Str
     if given.is_empty() {
         add(pronouncer.pronounce(word));
     }
-    let names =
-        |pronunciation: &Pronunciation| pronouncer.names(pronunciation).into_iter().map(str::to_owned).collect();
-    found.iter().map(names).collect()
+    found
 }

@@ -1,0 +1,137 @@
+//! An utterance on the way through the search for its final result.
+
+use std::sync::Arc;
+
+use dictum_acoustic::{cepstral_mean, features_of};
+use dictum_neural::{CtcStream, Mode};
+
+use crate::acoustic::{Acoustic, Spelt};
+use crate::recogniser::{Band, Recogniser};
+use crate::tape::Audio;
+use crate::utterance::Segment;
+use crate::work_space::{Lent, Purpose, WorkSpace};
+
+/// Frames whose senones are scored at once: the Gaussians are read from memory once for all of them.
+const BLOCK: usize = 32;
+
+/// Shortest utterance worth decoding, frames of 10 ms: three states of one phone with its differences.
+const SHORTEST: usize = 10;
+
+/// Samples that a network is given at once: a second.
+const PIECE: usize = 16_000;
+
+/// An utterance on the way through the search. What comes out does not depend on how the way is cut into pieces.
+pub struct Pursuit {
+    recogniser: Arc<Recogniser>,
+    band: Band,
+    start: f64,
+    /// Lent when the search begins.
+    work: Option<Lent>,
+    way: Way,
+}
+
+enum Way {
+    Cepstra {
+        cepstra: Vec<[f32; 13]>,
+        mean: [f32; 13],
+        /// Frames that have been scored.
+        done: usize,
+    },
+    Samples {
+        samples: Vec<f32>,
+        /// Samples that the network was given.
+        done: usize,
+        /// The network's stream, until it ends.
+        stream: Option<Box<CtcStream>>,
+        /// Scores that have not been searched.
+        scores: Vec<f32>,
+    },
+}
+
+impl Pursuit {
+    /// Begins to search an utterance; nothing if it is too short to be one.
+    pub fn new(recogniser: &Arc<Recogniser>, band: Band, segment: Segment) -> Option<Pursuit> {
+        if segment.speech.len() < SHORTEST {
+            return None;
+        }
+        let way = match (segment.audio, recogniser.model().acoustic()) {
+            (Audio::Cepstra(cepstra), _) => Way::Cepstra { mean: mean(&cepstra, &segment.speech), cepstra, done: 0 },
+            (Audio::Samples(samples), Acoustic::Tokens(spelt)) => {
+                let stream = Some(Box::new(spelt.model.stream(Mode::Final)));
+                Way::Samples { samples, done: 0, stream, scores: Vec::new() }
+            }
+            (Audio::Samples(_), Acoustic::Phones(_)) => unreachable!("models of phones keep cepstra"),
+        };
+        Some(Pursuit { recogniser: Arc::clone(recogniser), band, start: segment.start, work: None, way })
+    }
+
+    /// Scores and searches the next so many frames. Returns whether the end was reached.
+    pub fn advance(&mut self, frames: usize) -> bool {
+        let lend = || Recogniser::work_space(&self.recogniser, self.band, Purpose::Final);
+        let work = self.work.get_or_insert_with(lend);
+        match (&mut self.way, self.recogniser.model().acoustic()) {
+            (Way::Cepstra { cepstra, mean, done }, _) => {
+                let all = cepstra.len();
+                let end = all.min(*done + frames);
+                while *done < end {
+                    let block = *done..all.min(*done + BLOCK);
+                    *done = block.end;
+                    work.push_features(&features_of(cepstra, block, mean), *done == all);
+                }
+                *done == all
+            }
+            (Way::Samples { samples, done, stream, scores }, Acoustic::Tokens(spelt)) => {
+                if stream.is_some() {
+                    run(spelt, samples, done, stream, scores);
+                    return false;
+                }
+                let width = spelt.model.tokens().len();
+                let now = scores.len().min(frames * width);
+                let last = now == scores.len();
+                work.push_scores(&scores[..now], last);
+                scores.drain(..now);
+                last
+            }
+            (Way::Samples { .. }, Acoustic::Phones(_)) => unreachable!("models of phones keep cepstra"),
+        }
+    }
+
+    /// The cepstral mean that it searches with, of models of phones.
+    pub fn mean(&self) -> Option<&[f32; 13]> {
+        match &self.way {
+            Way::Cepstra { mean, .. } => Some(mean),
+            Way::Samples { .. } => None,
+        }
+    }
+
+    /// When it began, seconds from the start of the stream, and the search that has reached its end.
+    pub fn into_found(self) -> Option<(f64, impl std::ops::Deref<Target = WorkSpace>)> {
+        Some((self.start, self.work?))
+    }
+}
+
+/// Gives the network its next samples. A network that fails has heard nothing more of the utterance; what it heard before counts.
+fn run(spelt: &Spelt, samples: &[f32], done: &mut usize, stream: &mut Option<Box<CtcStream>>, scores: &mut Vec<f32>) {
+    let Some(running) = stream else { return };
+    let piece = &samples[*done..samples.len().min(*done + PIECE)];
+    *done += piece.len();
+    let ended = *done == samples.len();
+    let mut result = running.push(piece, scores);
+    if ended && result.is_ok() {
+        result = running.finish(scores);
+    }
+    if let Err(error) = &result {
+        tracing::error!(%error, "an utterance was not recognised to its end");
+    }
+    if ended || result.is_err() {
+        *stream = None;
+        spelt.end(scores);
+    }
+}
+
+/// The cepstral mean of speech.
+fn mean(cepstra: &[[f32; 13]], speech: &[bool]) -> [f32; 13] {
+    let frames = cepstra.iter().zip(speech);
+    let spoken: Vec<[f32; 13]> = frames.filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
+    cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { cepstra })
+}
