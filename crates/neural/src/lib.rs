@@ -22,6 +22,7 @@
 
 #![deny(unsafe_code)]
 
+mod alphabet;
 mod error;
 pub mod frontend;
 mod greedy;

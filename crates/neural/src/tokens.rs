@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::alphabet;
 use crate::error::ParseError;
 
 /// How the tokens of a model make words.
@@ -32,6 +33,8 @@ pub struct Tokens {
     special: Vec<bool>,
     blank: u16,
     boundary: Boundary,
+    /// Whether texts are written in characters that stand for bytes.
+    bytes: bool,
 }
 
 impl Tokens {
@@ -60,9 +63,12 @@ impl Tokens {
             offset: bytes.len() as u64,
             reason: format!("no token is called {}: a CTC model has a blank", BLANKS.join(" or ")),
         })?;
-        let special = texts.iter().enumerate().map(|(id, text)| id == usize::from(blank) || is_special(text)).collect();
+        let special: Vec<bool> =
+            texts.iter().enumerate().map(|(id, text)| id == usize::from(blank) || is_special(text)).collect();
         let boundary = boundary(&texts, &ids);
-        Ok(Tokens { texts, ids, special, blank, boundary })
+        let words = texts.iter().zip(&special).filter(|(_, special)| !**special).map(|(text, _)| plain(text));
+        let bytes = alphabet::are_bytes(words);
+        Ok(Tokens { texts, ids, special, blank, boundary, bytes })
     }
 
     /// Number of tokens, which is the number of columns of the scores.
@@ -106,6 +112,16 @@ impl Tokens {
         self.special[usize::from(id)]
     }
 
+    /// A text as the tokens spell it: the same, but with tokens that are pieces of bytes (`ƍĩĴ` is 我).
+    pub fn written(&self, text: &str) -> String {
+        if self.bytes { alphabet::written(text) } else { text.to_string() }
+    }
+
+    /// The text that is spelt so: what undoes [`Tokens::written`].
+    pub fn read(&self, spelling: &str) -> String {
+        if self.bytes { alphabet::read(spelling) } else { spelling.to_string() }
+    }
+
     /// The text that a sequence of tokens spells: special tokens left out, boundaries as single spaces.
     pub fn spell(&self, ids: &[u16]) -> String {
         let mut text = String::new();
@@ -116,7 +132,7 @@ impl Tokens {
                 text.extend(self.text(id).chars().map(|c| if c == WORD_BEGIN { ' ' } else { c }));
             }
         }
-        text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        self.read(&text).split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// Drops the tokens from `len` on, which must be such that no network has a column for: `#0`, `#1`, the marks by which
@@ -130,6 +146,11 @@ impl Tokens {
         }
         self.texts.len() == len
     }
+}
+
+/// A piece without the mark of a word's beginning.
+fn plain(text: &str) -> &str {
+    text.strip_prefix(WORD_BEGIN).unwrap_or(text)
 }
 
 /// Text, number and offset of each line.
@@ -229,6 +250,17 @@ mod tests {
         let tokens = Tokens::with_blank("<s> 0\n我 1\n<0x41> 2\n".as_bytes(), Some(0)).unwrap();
         assert_eq!((tokens.blank(), tokens.boundary()), (0, Boundary::None));
         assert!(!tokens.is_special(2));
+    }
+
+    #[test]
+    fn pieces_of_bytes_are_read_as_text() {
+        let tokens = Tokens::parse("<blk> 0\n▁ƍĩ 1\nĴ 2\n▁the 3\n".as_bytes()).unwrap();
+        assert_eq!(
+            (tokens.spell(&[3, 1, 2]), tokens.written("我"), tokens.read("ƍĩĴ")),
+            ("the 我".into(), "ƍĩĴ".into(), "我".into())
+        );
+        let tokens = Tokens::parse("<blk> 0\n▁žą 1\n".as_bytes()).unwrap();
+        assert_eq!((tokens.spell(&[1]), tokens.written("žą")), ("žą".into(), "žą".into()));
     }
 
     #[test]

@@ -142,3 +142,16 @@ fn check_width(frames: &Frames, model: &CtcModel) -> Result<(), NeuralError> {
     }
     Err(NeuralError::run(model.path(), format!("{} scores in a frame, {} before", frames.width, model.tokens().len())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_shared_and_streams_may_change_threads() {
+        fn shared<T: Send + Sync>() {}
+        fn moved<T: Send>() {}
+        shared::<CtcModel>();
+        moved::<CtcStream>();
+    }
+}
