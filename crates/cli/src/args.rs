@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use dictum_store::OwnLimit;
 
 use crate::config::ConfigError;
 use crate::customize::args::{CustomizeArgs, weight};
+use crate::limits_command::own_limit;
+use crate::transfer::args::{ExportArgs, ImportArgs};
 
 /// Speech to text on your own machine: a server that speaks the Watson Speech to Text interface, and the tools around it.
 #[derive(Debug, Parser)]
@@ -74,6 +77,9 @@ pub enum Command {
     /// Make, list and revoke the API keys of the server's clients.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Show and set what single service instances may keep and have in hand.
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Save everything that is kept, rows and blobs, into a directory, while the server goes on; or verify a backup.
     Backup(BackupArgs),
     /// Fill an empty store, of either kind, from a backup.
@@ -83,6 +89,10 @@ pub enum Command {
     Models(ModelsCommand),
     /// Teach recognition words and ways of speaking: make, fill and train custom language models.
     Customize(CustomizeArgs),
+    /// Save the custom models of a server, Watson's or another, by the calls of the interface alone.
+    Export(ExportArgs),
+    /// Make the custom models of an export on another server, and train them.
+    Import(ImportArgs),
     /// Measure recognition on recordings with known transcripts.
     Eval(EvalArgs),
     /// Convert an audio file to 16-bit WAV, as the recogniser hears it.
@@ -191,6 +201,45 @@ pub enum KeysCommand {
         /// Id of the key, as in the list: the 16 digits after "dictum-".
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LimitsCommand {
+    /// List all instances: what each may have, and has.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set limits of one instance; what is not named stays as it is.
+    Set {
+        /// Name of the instance, or its id.
+        #[arg(value_name = "INSTANCE")]
+        instance: String,
+        #[command(flatten)]
+        limits: OwnLimitsArgs,
+    },
+}
+
+/// Limits: a number, `none` for no limit, `usual` for what the configuration says.
+#[derive(Debug, Args)]
+pub struct OwnLimitsArgs {
+    /// Most that it may keep: recordings that wait, corpora, grammars, trained models. A number, "none" or "usual".
+    #[arg(long, value_name = "LIMIT", value_parser = own_limit)]
+    pub storage_megabytes: Option<OwnLimit<u64>>,
+    /// Most recognition jobs that have not ended. A number, "none" or "usual".
+    #[arg(long, value_name = "LIMIT", value_parser = own_limit)]
+    pub jobs: Option<OwnLimit<u64>>,
+    /// Longest that results of jobs are kept. A number, "none" or "usual".
+    #[arg(long, value_name = "LIMIT", value_parser = own_limit)]
+    pub results_minutes: Option<OwnLimit<u64>>,
+}
+
+impl OwnLimitsArgs {
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.storage_megabytes.is_none() && self.jobs.is_none() && self.results_minutes.is_none()
+    }
 }
 
 #[derive(Debug, Args)]

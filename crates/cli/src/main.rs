@@ -12,6 +12,7 @@ mod eval;
 mod failure;
 mod formats;
 mod keys_command;
+mod limits_command;
 mod models_command;
 mod output;
 mod parallel;
@@ -20,6 +21,7 @@ mod serve;
 mod taught;
 mod telephone;
 mod transcribe;
+mod transfer;
 mod usage;
 mod work;
 
@@ -74,10 +76,13 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Worker => work::run(&settings, registry()?),
         Command::Transcribe(args) => transcribe::run(args, registry()?, &settings),
         Command::Keys(command) => keys_command::run(command, &settings),
+        Command::Limits(command) => limits_command::run(command, &settings),
         Command::Backup(args) => backup_command::run(args, &settings),
         Command::Restore(args) => backup_command::restore(args, &settings),
         Command::Models(command) => models_command::run(command, &registry()?),
         Command::Customize(args) => customize::run(args, &cli.config, &settings, registry),
+        Command::Export(args) => transfer::export(args, &cli.config, &settings, registry),
+        Command::Import(args) => transfer::import(args, &cli.config, &settings, registry),
         Command::Eval(args) => eval::run(args, registry, &settings),
         Command::Config(_) => output::print(&config::document::in_force(&settings)),
         Command::Decode(_) | Command::Completions { .. } => Ok(()), // done above

@@ -175,3 +175,36 @@ fn a_first_start_on_a_terminal_shows_a_key() {
     };
     assert_eq!(status(&server, &format!("apikey:{key}")), 200);
 }
+
+/// Limits of single instances, beside those of the configuration.
+#[test]
+fn instances_have_limits_of_their_own() {
+    let work = tempfile::tempdir().unwrap();
+    let data = work.path().join("data").display().to_string();
+    let limits = |arguments: &[&str]| dictum(&[&["limits"], arguments, &["--data", &data]].concat());
+    assert!(stderr(&limits(&["list"])).contains("there are no service instances"));
+    for instance in ["default", "guests"] {
+        assert!(dictum(&["keys", "create", "--data", &data, "--instance", instance]).status.success());
+    }
+    let set =
+        limits(&["set", "guests", "--storage-megabytes", "5", "--results-minutes", "90", "--set", "quota.jobs=7"]);
+    assert!(set.status.success(), "{}", stderr(&set));
+    assert!(
+        stdout(&set).contains("0.0 MB of 5.0 MB (own)") && stdout(&set).contains("1h 30m (own)"),
+        "{}",
+        stdout(&set)
+    );
+    assert!(limits(&["set", "guests", "--jobs", "none"]).status.success(), "what is not named stays");
+    let listed = limits(&["list", "--json", "--set", "quota.jobs=7"]);
+    let listed: serde_json::Value = serde_json::from_str(&stdout(&listed)).unwrap();
+    let [usual, guests] = [&listed["instances"][0], &listed["instances"][1]];
+    assert_eq!((&usual["jobs"]["limit"], &usual["jobs"]["own"]), (&7.into(), &false.into()), "{listed}");
+    assert_eq!(
+        (&guests["jobs"]["limit"], &guests["jobs"]["own"]),
+        (&serde_json::Value::Null, &true.into()),
+        "{listed}"
+    );
+    assert_eq!(guests["storage_bytes"]["limit"], 5_000_000, "{listed}");
+    assert_eq!(limits(&["set", "guests"]).status.code(), Some(2));
+    assert!(stderr(&limits(&["set", "nobody", "--jobs", "1"])).contains("\"nobody\""));
+}

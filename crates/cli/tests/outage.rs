@@ -85,6 +85,7 @@ fn servers_behind_the_server_go_away() {
     assert!(status == 503 && began.elapsed() < Duration::from_secs(30), "{status} after {:?}: {body}", began.elapsed());
     assert!(!body.contains("127.0.0.1"), "what is behind the server is not the client's business: {body}");
     assert_eq!(client.status_of("/v1/recognitions"), 200, "the database is there");
+    assert_eq!(client.status_of("/health/ready"), 503);
     s3.start_again();
     jobs.push(client.create_at_last());
 

@@ -51,6 +51,7 @@ mod decoding;
 mod drain;
 mod error;
 pub mod jobs;
+pub mod limits;
 pub mod metrics;
 mod pool;
 pub mod recognitions;

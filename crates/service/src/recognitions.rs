@@ -6,12 +6,13 @@ use bytes::Bytes;
 use dictum_callbacks::{ChallengeError, Client, Refused};
 use dictum_store::{
     Blob, Callback, Deletion, Exceeded, NewCallback, NewRecognition, QueueCount, Quota, Recognition, Registration,
-    Removed, Store, StoreError, Usage,
+    Removed, Store, StoreError,
 };
 use futures::{Stream, StreamExt};
 use tokio::time::timeout;
 
 use crate::clock::SessionClock;
+use crate::limits::{Limits, Room};
 use crate::session::MINIMUM_BYTES;
 use crate::upload::UploadError;
 
@@ -67,38 +68,36 @@ pub enum AdmissionError {
     Store(#[from] StoreError),
 }
 
-/// What an instance had when a request was admitted: how much more its body may bring.
-#[derive(Debug, Clone, Copy)]
-pub struct Room(Usage);
-
 /// The jobs and callback URLs of all instances.
 #[derive(Debug, Clone)]
 pub struct Recognitions {
     store: Store,
     client: Client,
-    quota: Quota,
+    limits: Limits,
 }
 
 impl Recognitions {
     /// Those in a store; callbacks are verified by `client`.
     pub fn new(store: Store, client: Client) -> Recognitions {
-        Recognitions { store, client, quota: Quota::default() }
+        Recognitions { limits: Limits::new(store.clone(), Quota::default()), store, client }
     }
 
-    /// The same with limits for every instance.
+    /// The same with limits for every instance that has none of its own.
     pub fn with_quota(self, quota: Quota) -> Recognitions {
-        Recognitions { quota, ..self }
+        Recognitions { limits: Limits::new(self.store.clone(), quota), ..self }
+    }
+
+    /// The limits of instances.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Whether an instance may have another job, and how much audio it may bring.
     pub async fn admit(&self, instance: &str) -> Result<Room, AdmissionError> {
-        let usage = match self.quota.is_unlimited() {
-            true => Usage::default(),
-            false => self.store.usage(instance).await?,
-        };
-        self.quota.admits_job(&usage)?;
-        self.quota.admits_bytes(&usage, 1)?;
-        Ok(Room(usage))
+        let room = self.limits.room(instance).await?;
+        room.admits_job()?;
+        room.admits_bytes(1)?;
+        Ok(room)
     }
 
     /// Where they are kept.
@@ -149,7 +148,7 @@ impl Recognitions {
             if writer.size() + piece.len() as u64 > most {
                 return Err(ReceiveError::Upload(UploadError::TooLarge { limit: most }));
             }
-            self.quota.admits_bytes(&room.0, writer.size() + piece.len() as u64)?;
+            room.admits_bytes(writer.size() + piece.len() as u64)?;
             writer.write(piece).await?;
         }
         match writer.size() {
@@ -159,8 +158,8 @@ impl Recognitions {
     }
 
     /// Creates a job of audio that was received. Its results are kept no longer than the limit allows.
-    pub async fn create(&self, new: NewRecognition, audio: &Blob) -> Result<Recognition, StoreError> {
-        let new = NewRecognition { ttl: self.quota.kept(new.ttl), ..new };
+    pub async fn create(&self, new: NewRecognition, audio: &Blob, room: Room) -> Result<Recognition, StoreError> {
+        let new = NewRecognition { ttl: room.kept(new.ttl), ..new };
         self.store.create_recognition(&new, audio).await
     }
 
@@ -196,6 +195,6 @@ impl Recognitions {
 
     /// Whether the store answers.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+        self.store.check().await
     }
 }

@@ -111,6 +111,13 @@ impl Store {
         instance_of(&row)
     }
 
+    /// All instances, by name.
+    pub async fn instances(&self) -> Result<Vec<Instance>, StoreError> {
+        let rows =
+            sqlx::query("SELECT id, name, created_at FROM instances ORDER BY name").fetch_all(&self.pool).await?;
+        rows.iter().map(instance_of).collect()
+    }
+
     /// Whether a GUID is that of an instance.
     pub async fn has_instance(&self, id: &str) -> Result<bool, StoreError> {
         let row = sqlx::query("SELECT id FROM instances WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;

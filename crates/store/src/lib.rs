@@ -59,7 +59,7 @@ pub use customizations::{
 };
 pub use error::StoreError;
 pub use queue::{Cancel, NewTicket, Queue, QueueCount, Retry, Ticket};
-pub use quota::{Exceeded, Quota, Usage};
+pub use quota::{Exceeded, OwnLimit, OwnQuota, Quota, Usage};
 pub use recognitions::{Deletion, Event, NewRecognition, Notification, Recognition, RecognitionWork, Status, Wanted};
 pub use user_data::Removed;
 
@@ -110,10 +110,10 @@ impl Store {
         &self.blobs
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+    /// Whether the database answers and blobs can be written.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let database = async { Ok(sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)?) };
+        futures::try_join!(database, self.blobs.check()).map(drop)
     }
 
     /// Waits for queries under way and closes all connections; of SQLite's files only the database itself is left.

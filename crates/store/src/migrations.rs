@@ -7,12 +7,13 @@ use crate::StoreError;
 use crate::backend::{Backend, begin_write};
 
 /// All migrations in order: description and statements, numbered from 1.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("accounts", include_str!("migrations/0001_accounts.sql")),
     ("queue", include_str!("migrations/0002_queue.sql")),
     ("recognitions", include_str!("migrations/0003_recognitions.sql")),
     ("holds", include_str!("migrations/0004_holds.sql")),
     ("customizations", include_str!("migrations/0005_customizations.sql")),
+    ("limits", include_str!("migrations/0006_limits.sql")),
 ];
 
 /// Number of the last migration.

@@ -17,7 +17,7 @@ use crate::config::MetricsFor;
 use crate::error::ApiError;
 use crate::telemetry::OPEN_METRICS;
 
-/// How long a database may take to answer the question whether it does.
+/// How long database and blob store may take to answer the question whether they do.
 const LONGEST_CHECK: Duration = Duration::from_secs(3);
 
 /// Whether the process answers.
@@ -34,7 +34,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, ApiErro
             match checked {
                 Ok(checked) => checked?,
                 Err(_) => {
-                    let message = "the database does not answer";
+                    let message = "the database or the blob store does not answer";
                     return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message));
                 }
             }

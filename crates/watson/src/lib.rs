@@ -33,6 +33,7 @@
 //! | `POST`, `GET /v1/recognitions`, `GET`, `DELETE /v1/recognitions/{id}` | jobs that transcribe audio, see [`recognitions`] |
 //! | `POST /v1/register_callback`, `POST /v1/unregister_callback` | URLs that are told what happens to jobs |
 //! | `/v1/customizations...` | custom language models, their corpora, words and grammars, see `customizations` |
+//! | `GET .../corpora/{name}/text`, `GET .../grammars/{name}/text` | the text of a corpus or a grammar as it was sent: ours, not Watson's |
 //! | `DELETE /v1/user_data` | the end of everything that is labelled with a customer id |
 //! | `POST /identity/token`, `POST /v1/authorize`, `POST /icp4d-api/v1/authorize`, `GET /v1/preauth/validateAuth` | a token for an API key, as IBM Cloud and Cloud Pak for Data give it |
 //! | `GET /health/live`, `GET /health/ready` | whether the process answers, and whether it takes requests |
@@ -160,7 +161,8 @@ impl Interface {
         recognitions: Recognitions,
         config: WatsonConfig,
     ) -> Interface {
-        let customizations = Customizations::new(Arc::clone(&service), recognitions.store().clone());
+        let customizations = Customizations::new(Arc::clone(&service), recognitions.store().clone())
+            .with_limits(recognitions.limits().clone());
         let (config, telemetry) = (Arc::new(config), Arc::default());
         Interface { app: App { service, access, recognitions, customizations, config, telemetry } }
     }

@@ -13,7 +13,7 @@ use crate::openapi::{Schema, schema_of};
 use crate::parameters::Place;
 use crate::recognitions::documents::{RecognitionJob, RecognitionJobs, RegisterStatus};
 use crate::{
-    App, callbacks, customizations, health, http, models, openapi, recognitions, recognize, user_data, websocket,
+    App, audit, callbacks, customizations, health, http, models, openapi, recognitions, recognize, user_data, websocket,
 };
 
 /// One method on one path.
@@ -410,6 +410,10 @@ static OPERATIONS: &[Operation] = &[
 pub(crate) fn router(app: &App) -> Router<App> {
     operations().fold(Router::new(), |router, operation| {
         let handler = (operation.handler)();
+        let handler = match audit::of_customization(operation.id) {
+            Some(event) => handler.route_layer(from_fn_with_state(event, audit::note)),
+            None => handler,
+        };
         let handler = match app.config.read_only && operation.modifies() {
             true => handler.route_layer(from_fn_with_state(app.clone(), http::refuse_modification)),
             false => handler,

@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Reply, Request, Server, audio, has_model};
+use dictum_store::{OwnLimit, OwnQuota, Quota};
 use serde_json::{Value, json};
 
 const BASE: &str = "en-US_BroadbandModel";
@@ -432,4 +433,72 @@ async fn what_is_labelled_with_a_customer_goes_with_their_data() {
     assert_eq!((words["words"].as_array().unwrap().len(), &words["words"][0]["word"]), (1, &json!("wordbob")));
     assert_eq!(server.get(&model).await.json()["status"], "ready");
     workers.end().await;
+}
+
+/// Corpora and grammars are of what an instance may keep, by the limit of all or by its own.
+#[tokio::test]
+async fn texts_count_against_the_limit_of_storage() {
+    let server = Server::with_quota(Quota { storage: Some(100), ..Quota::default() }).await;
+    let model = create(&server).await;
+    let long = "go forward ten meters\n".repeat(5);
+    let corpus = format!("{model}/corpora/long");
+    let refused = add_text(&server, &corpus, "text/plain", long.as_str()).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("may keep 100 with what this request brings"), "{}", refused.text());
+    let grammar = format!("{model}/grammars/long");
+    assert_eq!(add_text(&server, &grammar, "application/srgs", long.as_str()).await.status, 403);
+    assert_eq!(server.get(&format!("{model}/corpora")).await.json(), json!({ "corpora": [] }), "nothing is left of it");
+
+    let instance = &server.store.instances().await.unwrap()[0].id;
+    let own = |storage| OwnQuota { storage, ..OwnQuota::default() };
+    server.store.set_own_quota(instance, &own(OwnLimit::At(200))).await.unwrap();
+    assert_eq!(add_text(&server, &corpus, "text/plain", long.as_str()).await.status, 201);
+    let other = create(&server).await;
+    let again = format!("{other}/corpora/long");
+    let refused = add_text(&server, &again, "text/plain", long.as_str()).await;
+    assert!(refused.text().contains("keeps 110 bytes, and may keep 200"), "{}", refused.text());
+    server.store.set_own_quota(instance, &own(OwnLimit::Unlimited)).await.unwrap();
+    assert_eq!(add_text(&server, &again, "text/plain", long.as_str()).await.status, 201);
+}
+
+/// Not Watson's: texts come back as they were sent, to whom they belong.
+#[tokio::test]
+async fn texts_come_back_as_they_were_sent() {
+    let server = Server::without_model().await;
+    let model = create(&server).await;
+    let text = "Caf\u{e9} \u{2014} to the byte\r\n";
+    let target = format!("{model}/corpora/a%20visit%2Fto%20town");
+    assert_eq!(add_text(&server, &target, "text/plain", text).await.status, 201);
+    let back = server.get(&format!("{target}/text")).await;
+    assert_eq!((back.status, back.text().as_str(), back.header("content-type")), (200, text, Some("text/plain")));
+    let unknown = (400, "Invalid value for corpus name 'other'".to_owned());
+    assert_eq!(refusal(&server.get(&format!("{model}/corpora/other/text")).await), unknown);
+    let other_kind = server.get(&format!("{model}/grammars/a%20visit%2Fto%20town/text")).await;
+    assert_eq!(other_kind.status, 400);
+
+    let other = create(&server).await;
+    let target = format!("{other}/grammars/g");
+    let text = "<?xml version=\"1.0\"?><grammar/>";
+    assert_eq!(add_text(&server, &target, "application/srgs+xml; charset=utf-8", text).await.status, 201);
+    let back = server.get(&format!("{target}/text")).await;
+    assert_eq!((back.text().as_str(), back.header("content-type")), (text, Some("application/srgs+xml")));
+}
+
+/// Who cannot keep anything had better not be asked.
+#[tokio::test]
+async fn a_server_without_its_blobs_is_not_ready() {
+    if !has_model("a_server_without_its_blobs_is_not_ready") {
+        return;
+    }
+    let server = Server::with_model().await;
+    assert_eq!(server.get("/health/ready").await.status, 200);
+    let (blobs, away) = (server.data().join("blobs"), server.data().join("away"));
+    std::fs::rename(&blobs, &away).unwrap();
+    let reply = server.get("/health/ready").await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    std::fs::rename(&away, &blobs).unwrap();
+    assert_eq!(server.get("/health/ready").await.status, 200);
+    let left =
+        std::fs::read_dir(&blobs).unwrap().filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file());
+    assert_eq!(left.count(), 0, "asking leaves nothing");
 }

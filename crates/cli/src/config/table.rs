@@ -251,11 +251,11 @@ settings! {
     callbacks_signature: String = "sha1", "callbacks.signature", "`sha1`, `sha256`", None, is_signature,
         "Hash of `X-Callback-Signature`, an HMAC keyed with the `user_secret` of the registration.";
     quota_storage_megabytes: usize = "0", "quota.storage_megabytes", "megabytes", None, anything,
-        "Most that a service instance may keep: recordings that wait to be recognised, corpora, audio resources, trained models. A request that would bring more is refused (403). 0: no limit.";
+        "Most that a service instance may keep, unless it has a limit of its own (`dictum limits`): recordings that wait to be recognised, corpora, grammars, trained models. A request that would bring more is refused (403). 0: no limit.";
     quota_jobs: usize = "0", "quota.jobs", "number", None, anything,
-        "Most recognition jobs of a service instance that have not ended; one more is refused (429). 0: no limit.";
+        "Most recognition jobs of a service instance that have not ended, unless it has a limit of its own; one more is refused (429). 0: no limit.";
     quota_results_minutes: usize = "0", "quota.results_minutes", "minutes", None, anything,
-        "Longest that results of jobs are kept, whatever `results_ttl` asks for. 0: as long as it asks for.";
+        "Longest that results of jobs are kept, whatever `results_ttl` asks for, unless the instance has a limit of its own. 0: as long as it asks for.";
     tls_cert: Option<PathBuf> = "", "tls.cert", "PEM file", Some("serve --tls-cert"), anything,
         "Certificate of the server, followed by those that lead to its authority. With it the server speaks HTTPS only. Changed files are noticed within seconds, or at once on SIGHUP.";
     tls_key: Option<PathBuf> = "", "tls.key", "PEM file", Some("serve --tls-key"), anything,

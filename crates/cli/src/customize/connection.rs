@@ -1,7 +1,7 @@
 //! Requests to a server of the Watson interface, be it elsewhere or in this process: the same requests, the same answers.
 
 use std::convert::Infallible;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use dictum_service::customization::{Customizations, LanguageHandler};
 use dictum_service::jobs::{Workers, WorkersConfig, keep_house};
 use dictum_service::recognitions::Recognitions;
 use dictum_service::{Service, ServiceConfig};
+use futures::StreamExt;
 use http_body::{Body, Frame, SizeHint};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -86,6 +87,12 @@ impl RequestError {
     pub fn is_busy(&self) -> bool {
         matches!(self, RequestError::Refused { status: StatusCode::CONFLICT, .. })
     }
+
+    /// Whether it may be busy: Watson says so in this way too (language-models.md section 6).
+    pub fn may_be_busy(&self) -> bool {
+        matches!(self, RequestError::Refused { status: StatusCode::INTERNAL_SERVER_ERROR, message, .. }
+            if message.contains("Forwarding Error"))
+    }
 }
 
 /// A request.
@@ -144,6 +151,12 @@ impl Connection {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(key) = &args.apikey {
+            if is_overheard(&base) {
+                eprintln!(
+                    "dictum: warning: the API key goes to {} over http, where others may read it; use https",
+                    base.host_str().unwrap_or_default()
+                );
+            }
             let basic = format!("Basic {}", STANDARD.encode(format!("apikey:{}", key.trim())));
             let mut value = HeaderValue::from_str(&basic)?;
             value.set_sensitive(true);
@@ -193,9 +206,41 @@ impl Connection {
 
     /// Sends a request. The document that answers it.
     pub async fn call(&self, call: &Call<'_>) -> Result<Value, RequestError> {
+        let (status, body) = self.send(call).await?;
+        self.read(status, &self.all_of(body).await?)
+    }
+
+    /// Sends a request whose answer is a text of any length, and writes it into a file. `None`: the server has nothing there.
+    pub async fn download(&self, call: &Call<'_>, path: &Path) -> Result<Option<u64>, RequestError> {
+        let (status, body) = self.send(call).await?;
+        // Whoever has no such call says so in one of many ways; who may not make it is told that.
+        if status.is_client_error() && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Ok(None);
+        }
+        if !status.is_success() {
+            return self.read(status, &self.all_of(body).await?).map(|_| None);
+        }
+        let failed = |source| RequestError::File { path: path.to_owned(), source };
+        let mut file = std::fs::File::create(path).map_err(failed)?;
+        let (mut pieces, mut size) = (body.into_data_stream(), 0);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| self.no_answer(reasons(&error)))?;
+            file.write_all(&piece).map_err(failed)?;
+            size += piece.len() as u64;
+        }
+        Ok(Some(size))
+    }
+
+    /// What is asked, for people.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sends a request: status and body of the answer.
+    async fn send(&self, call: &Call<'_>) -> Result<(StatusCode, axum::body::Body), RequestError> {
         let url = self.target(call)?;
         let (body, media) = Outgoing::of(call.payload)?;
-        let (status, answer) = match &self.place {
+        match &self.place {
             Place::Server { client } => {
                 let mut request = client.request(call.method.clone(), url);
                 if let Some(media) = media {
@@ -204,7 +249,8 @@ impl Connection {
                 if !matches!(call.payload, Payload::Nothing) {
                     request = request.body(reqwest::Body::wrap(body));
                 }
-                self.fetch(request).await?
+                let response = request.send().await.map_err(|error| self.no_answer(reasons(&error.without_url())))?;
+                Ok((response.status(), axum::body::Body::new(reqwest::Body::from(response))))
             }
             Place::Local { router, .. } => {
                 let target = url.as_str().parse::<Uri>().map_err(|_| RequestError::Name(call.path.join("/")))?;
@@ -216,12 +262,9 @@ impl Connection {
                 }
                 let answered: Result<_, Infallible> = router.clone().oneshot(request).await;
                 let Ok(response) = answered;
-                let status = response.status();
-                let answer = to_bytes(response.into_body(), LONGEST_ANSWER).await;
-                (status, answer.map_err(|error| self.no_answer(error.to_string()))?.to_vec())
+                Ok((response.status(), response.into_body()))
             }
-        };
-        self.read(status, &answer)
+        }
     }
 
     /// The URL of a request.
@@ -239,17 +282,8 @@ impl Connection {
         Ok(url)
     }
 
-    async fn fetch(&self, request: reqwest::RequestBuilder) -> Result<(StatusCode, Vec<u8>), RequestError> {
-        let failed = |error: reqwest::Error| self.no_answer(reasons(&error.without_url()));
-        let mut response = request.send().await.map_err(failed)?;
-        let mut answer = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if answer.len() + piece.len() > LONGEST_ANSWER {
-                return Err(self.no_answer(format!("the answer is longer than {LONGEST_ANSWER} bytes")));
-            }
-            answer.extend_from_slice(&piece);
-        }
-        Ok((response.status(), answer))
+    async fn all_of(&self, body: axum::body::Body) -> Result<Bytes, RequestError> {
+        to_bytes(body, LONGEST_ANSWER).await.map_err(|error| self.no_answer(reasons(&error)))
     }
 
     fn no_answer(&self, reason: String) -> RequestError {
@@ -274,6 +308,17 @@ impl Connection {
             None => Err(RequestError::NotOurs { url: self.url.clone(), status }),
         }
     }
+}
+
+/// Whether others than the two ends can read what is sent to a URL: not encrypted, and not within this machine.
+fn is_overheard(url: &Url) -> bool {
+    let within = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !within
 }
 
 /// What an error document says: in the member of the interface, or where gateways in front of a service put it.
@@ -365,6 +410,17 @@ mod tests {
     fn connection(url: &str) -> Connection {
         let place = PlaceArgs { url: None, apikey: None, ca_cert: None, instance: String::new() };
         Connection::server(url, &place).unwrap()
+    }
+
+    #[test]
+    fn keys_over_plain_http_are_warned_of_but_on_this_machine() {
+        let overheard = |url: &str| is_overheard(&Url::parse(url).unwrap());
+        for url in ["http://speech.example.com/api", "http://192.168.1.7:8080", "http://[2001:db8::1]/"] {
+            assert!(overheard(url), "{url}");
+        }
+        for url in ["https://speech.example.com", "http://localhost:8080", "http://127.8.0.1", "http://[::1]:80"] {
+            assert!(!overheard(url), "{url}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `dictum customize`: custom language models, on a server or in the local store, by the same requests.
 
 pub mod args;
-mod connection;
-mod models;
+pub mod connection;
+pub mod models;
 mod show;
 mod words;
 
@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress;
-use args::{AdditionArgs, CustomizeArgs, CustomizeCommand, TrainingArgs};
+use args::{AdditionArgs, CustomizeArgs, CustomizeCommand, PlaceArgs, TrainingArgs};
 use connection::Connection;
 pub use models::is_guid;
 use models::{Kind, Models, Text};
@@ -35,25 +35,12 @@ pub fn run(
     settings: &Settings,
     registry: impl Fn() -> Result<Registry, ModelsError>,
 ) -> Result<(), Failure> {
-    if args.place.url.is_some() && [&config.data, &config.database, &config.blobs].iter().any(|flag| flag.is_some()) {
-        return Err(Failure::usage(
-            "--data, --database and --blobs say where the local store is, and --url (or DICTUM_URL in the environment) names a \
-             server; leave out one of them",
-        ));
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
         // What is wrong with files is told before anything is asked of anybody.
         let additions = Additions::of(&args.command)?;
-        let (models, base) = match &args.place.url {
-            Some(url) => (Models(Connection::server(url, &args.place)?), USUAL_BASE.to_owned()),
-            None => {
-                there(args, settings)?;
-                let registry = registry()?;
-                let base = registry.default_model().to_owned();
-                (Models(Connection::local(settings, registry, &args.place.instance).await?), base)
-            }
-        };
+        let make = matches!(args.command, CustomizeCommand::Create { .. });
+        let (models, base) = open(&args.place, make, config, settings, registry).await?;
         let task = Task { models, json: args.json };
         task.run(&args.command, additions, &base).await
     });
@@ -61,17 +48,35 @@ pub fn run(
     outcome
 }
 
-/// A mistyped directory should be told, not created, unless something is to be.
-fn there(args: &CustomizeArgs, settings: &Settings) -> Result<(), Failure> {
-    let config = settings.store();
-    if config.exists() || matches!(args.command, CustomizeCommand::Create { .. }) {
-        return Ok(());
+/// The custom models of a place, and the base model of new ones. A local store is made if `make` is set.
+pub async fn open(
+    place: &PlaceArgs,
+    make: bool,
+    config: &ConfigArgs,
+    settings: &Settings,
+    registry: impl Fn() -> Result<Registry, ModelsError>,
+) -> Result<(Models, String), Failure> {
+    if place.url.is_some() && [&config.data, &config.database, &config.blobs].iter().any(|flag| flag.is_some()) {
+        return Err(Failure::usage(
+            "--data, --database and --blobs say where the local store is, and --url (or DICTUM_URL in the environment) names a \
+             server; leave out one of them",
+        ));
     }
-    Err(Failure::new(format!(
-        "there are no custom models in {}; name the server's data directory with --data DIR, a server with --url URL, or make \
-         a first model with \"dictum customize create\"",
-        config.database
-    )))
+    if let Some(url) = &place.url {
+        return Ok((Models(Connection::server(url, place)?), USUAL_BASE.to_owned()));
+    }
+    // A mistyped directory should be told, not created, unless something is to be.
+    let store = settings.store();
+    if !store.exists() && !make {
+        return Err(Failure::new(format!(
+            "there are no custom models in {}; name the server's data directory with --data DIR, a server with --url URL, or make \
+             a first model with \"dictum customize create\"",
+            store.database
+        )));
+    }
+    let registry = registry()?;
+    let base = registry.default_model().to_owned();
+    Ok((Models(Connection::local(settings, registry, &place.instance).await?), base))
 }
 
 /// What is to be put into a model.
@@ -142,7 +147,7 @@ fn text(kind: Kind, given: &str) -> Result<Text, Failure> {
 }
 
 /// Whether a document begins as XML does.
-fn is_xml(beginning: &[u8]) -> bool {
+pub fn is_xml(beginning: &[u8]) -> bool {
     let beginning = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
     beginning.trim_ascii_start().starts_with(b"<")
 }
@@ -287,17 +292,17 @@ impl Task {
 }
 
 /// Something that takes its time: a moving mark while it lasts, a line when it is over.
-struct Step {
+pub struct Step {
     bar: ProgressBar,
     began: Instant,
 }
 
 impl Step {
-    fn new(what: &str) -> Step {
+    pub fn new(what: &str) -> Step {
         Step { bar: progress::task(what), began: Instant::now() }
     }
 
-    fn done(self, what: &str) {
+    pub fn done(self, what: &str) {
         self.bar.finish_and_clear();
         eprintln!("{what} ({:.1} s)", self.began.elapsed().as_secs_f64());
     }

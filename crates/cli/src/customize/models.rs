@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -13,14 +14,18 @@ use super::words::Word;
 use crate::failure::Failure;
 
 /// Words of one request.
-const BATCH: usize = 5_000;
+pub const BATCH: usize = 5_000;
 /// How long to wait before asking for the first time how it stands, and at most.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How long a server may take to begin a training that it has accepted.
 const BEGINS_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a failure is taken for a busy model that only may be one.
+const MAY_BE_BUSY: Duration = Duration::from_secs(600);
+
 /// Corpora and grammars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     Corpus,
     Grammar,
@@ -131,11 +136,15 @@ impl Models {
     /// Adds words, and waits until they are in the model.
     pub async fn add_words(&self, id: &str, words: &[Word]) -> Result<(), RequestError> {
         for batch in words.chunks(BATCH) {
-            let document = json!({ "words": batch.iter().map(Word::document).collect::<Vec<_>>() });
-            let path = ["customizations", id, "words"];
-            let call = Call { payload: Payload::Document(&document), ..Call::new(Method::POST, &path) };
-            self.patiently(&call).await?;
+            self.add_documents(id, &batch.iter().map(Word::document).collect::<Vec<_>>()).await?;
         }
+        Ok(())
+    }
+
+    /// Adds the words of one request as the interface writes them, and waits until they are in the model.
+    pub async fn add_documents(&self, id: &str, words: &[Value]) -> Result<(), RequestError> {
+        let (document, path) = (json!({ "words": words }), ["customizations", id, "words"]);
+        self.patiently(&Call { payload: Payload::Document(&document), ..Call::new(Method::POST, &path) }).await?;
         let mut looks = Looks::new();
         while self.model(id).await?["status"] == "pending" {
             looks.wait().await;
@@ -227,10 +236,12 @@ impl Models {
 
     /// Asks again while the model is being worked on.
     async fn patiently(&self, call: &Call<'_>) -> Result<Value, RequestError> {
-        let mut looks = Looks::new();
+        let (mut looks, asked) = (Looks::new(), Instant::now());
         loop {
             match self.0.call(call).await {
-                Err(error) if error.is_busy() => looks.wait().await,
+                Err(error) if error.is_busy() || error.may_be_busy() && asked.elapsed() < MAY_BE_BUSY => {
+                    looks.wait().await;
+                }
                 outcome => return outcome,
             }
         }

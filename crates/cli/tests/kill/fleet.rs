@@ -73,6 +73,18 @@ impl Fleet {
         *member = self.launch(number);
     }
 
+    /// Kills all processes, then starts others in their places.
+    pub fn kill_all(&self) {
+        let mut members: Vec<_> = self.members.iter().map(|member| member.lock().unwrap()).collect();
+        for member in &mut members {
+            member.child.kill().unwrap(); // SIGKILL
+            member.child.wait().unwrap();
+        }
+        for (number, member) in members.iter_mut().enumerate() {
+            **member = self.launch(number);
+        }
+    }
+
     fn launch(&self, number: usize) -> Member {
         let is_server = number < self.servers;
         let log = std::fs::File::options().create(true).append(true).open(self.log(number)).unwrap();
@@ -110,6 +122,13 @@ impl Fleet {
 
     /// Asks one server after the other until one answers with success, as a client with a list of them does.
     pub fn ask(&self, key: &str, arguments: &[&str], target: &str) -> Value {
+        let answer = self.attempt(key, arguments, target);
+        assert!(matches!(answer.status, 200 | 201), "{target} was answered {}: {}", answer.status, answer.body);
+        answer.json()
+    }
+
+    /// The same until one answers anything but that it cannot now.
+    pub fn attempt(&self, key: &str, arguments: &[&str], target: &str) -> Answer {
         let began = Instant::now();
         for attempt in 0.. {
             // A copy of the URL: the server may be killed while it is asked.
@@ -117,11 +136,9 @@ impl Fleet {
             let mut curl = Command::new("curl");
             curl.args(["-sS", "-m", "20", "-w", "\n%{http_code}", "-u", &format!("apikey:{key}")]).args(arguments);
             let answer = Answer::from(curl.arg(format!("{url}{target}")).stdin(Stdio::null()).output().unwrap());
-            match answer.status {
-                200 | 201 => return answer.json(),
-                // Killed while it answered, or about to be ready.
-                0 | 503 => {}
-                status => panic!("{target} was answered {status}: {}", answer.body),
+            // Killed while it answered, or about to be ready.
+            if !matches!(answer.status, 0 | 503) {
+                return answer;
             }
             assert!(began.elapsed() < PATIENCE, "{target} is not answered: {}\n{}", answer.body, self.logs());
             std::thread::sleep(Duration::from_millis(50));

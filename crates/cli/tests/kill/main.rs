@@ -7,6 +7,7 @@
 mod common;
 mod fleet;
 mod hook;
+mod teaching;
 
 use std::collections::BTreeMap;
 use std::path::Path;

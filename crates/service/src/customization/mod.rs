@@ -20,11 +20,14 @@ use dictum_language::{Pronouncer, SoundsLike};
 use dictum_models::catalogue::Generation;
 use dictum_models::recogniser::Recogniser;
 use dictum_models::{ModelEntry, ModelsError};
-use dictum_store::{Blob, Change, Customization, NewResource, Resource, ResourceKind, Store};
+use dictum_store::{
+    Blob, Change, Customization, Exceeded, NewResource, Quota, Resource, ResourceKind, Store, StoreError,
+};
 use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
+use crate::limits::{Limits, Room};
 use crate::{Service, UploadError};
 pub use error::{CustomizationError, Invalid};
 pub use handler::LanguageHandler;
@@ -53,6 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Customizations {
     service: Arc<Service>,
     store: Store,
+    limits: Limits,
     languages: Arc<Mutex<HashMap<String, Arc<Language>>>>,
     cache: Arc<taught::Cache>,
 }
@@ -76,7 +80,13 @@ impl Language {
 impl Customizations {
     /// Those in a store, over the models of a service.
     pub fn new(service: Arc<Service>, store: Store) -> Customizations {
-        Customizations { service, store, languages: Arc::default(), cache: Arc::default() }
+        let limits = Limits::new(store.clone(), Quota::default());
+        Customizations { service, store, limits, languages: Arc::default(), cache: Arc::default() }
+    }
+
+    /// The same with limits to what instances may keep.
+    pub fn with_limits(self, limits: Limits) -> Customizations {
+        Customizations { limits, ..self }
     }
 
     /// The base model of a custom one.
@@ -113,11 +123,16 @@ impl Customizations {
         self.store.customization(instance, &id).await?.ok_or(CustomizationError::Unknown(id))
     }
 
-    /// Takes in a text, at most `most` bytes of it, piece by piece into the store.
+    /// How much an instance may still keep.
+    pub async fn room(&self, instance: &str) -> Result<Room, StoreError> {
+        self.limits.room(instance).await
+    }
+
+    /// Takes in a text, at most `most` bytes of it and no more than there is room for, piece by piece into the store.
     ///
     /// # Errors
     /// When it is larger, does not come or cannot be stored.
-    pub async fn receive<S, E>(&self, body: &mut S, most: u64) -> Result<Blob, ReceiveError<E>>
+    pub async fn receive<S, E>(&self, body: &mut S, most: u64, room: Room) -> Result<Blob, ReceiveError<E>>
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
@@ -129,9 +144,10 @@ impl Customizations {
             if writer.size() + piece.len() as u64 > most {
                 return Err(ReceiveError::Upload(UploadError::TooLarge { limit: most }));
             }
-            writer.write(piece).await.map_err(ReceiveError::Store)?;
+            room.admits_bytes(writer.size() + piece.len() as u64)?;
+            writer.write(piece).await?;
         }
-        writer.finish().await.map_err(ReceiveError::Store)
+        Ok(writer.finish().await?)
     }
 
     /// Checks whether a corpus or a grammar may be added, before its text is read.
@@ -217,6 +233,23 @@ impl Customizations {
         Ok(found.ok_or_else(|| Invalid::ResourceName { kind, name: name.to_owned() })?)
     }
 
+    /// A corpus or grammar as it was sent: its text, and the media type of a grammar.
+    ///
+    /// # Errors
+    /// When the model or the resource is not there.
+    pub async fn text(
+        &self,
+        instance: &str,
+        id: &str,
+        (kind, name): (ResourceKind, &str),
+    ) -> Result<
+        (Option<String>, impl Stream<Item = Result<Bytes, StoreError>> + Send + Unpin + use<>),
+        CustomizationError,
+    > {
+        let resource = self.resource(instance, id, (kind, name)).await?;
+        Ok((resource.media, self.store.blobs().read(&resource.text).await?))
+    }
+
     /// Removes a corpus or a grammar.
     ///
     /// # Errors
@@ -241,9 +274,12 @@ pub enum ReceiveError<E> {
     /// It did not come, or there was too much of it.
     #[error(transparent)]
     Upload(UploadError<E>),
+    /// The instance may not keep that much.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
     /// It could not be stored.
     #[error(transparent)]
-    Store(dictum_store::StoreError),
+    Store(#[from] StoreError),
 }
 
 /// What was done, or why not.

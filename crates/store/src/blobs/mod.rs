@@ -43,6 +43,11 @@ impl Blobs {
         Blobs { place }
     }
 
+    /// Whether blobs can be written: asks the service, or tries the directory. It leaves nothing.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.place.check().await
+    }
+
     /// Begins a blob.
     pub fn writer(&self) -> BlobWriter {
         BlobWriter::new(self.clone(), uuid::Uuid::new_v4().simple().to_string())

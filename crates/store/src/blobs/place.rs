@@ -6,10 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 
 use crate::StoreError;
 use crate::address::{BlobAddress, S3Address};
+
+/// What a place is asked for when it is asked whether it is there: the name of no blob.
+const PROBE: &str = "probe";
 
 /// A place for objects, and the path in it under which all of ours are.
 #[derive(Debug, Clone)]
@@ -26,6 +29,25 @@ impl Place {
         match address {
             BlobAddress::Directory(path) => directory(path),
             BlobAddress::S3(address) => s3(address),
+        }
+    }
+
+    /// Whether objects can be written: a directory by a file without bytes, since one that is not mounted or may only be read
+    /// answers all questions; a service by a question, since what it answers tells.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        if let Some(directory) = self.directory.clone() {
+            let work = tokio::task::spawn_blocking(move || try_directory(&directory));
+            return work.await.map_err(StoreError::blobs_away)?.map_err(StoreError::blobs_away);
+        }
+        match self.objects.head(&self.root.clone().join(PROBE)).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            // Who may not list a bucket is not told that something is missing. That one may write shows by writing.
+            Err(object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }) => {
+                let path = self.root.clone().join(PROBE);
+                self.objects.put(&path, PutPayload::new()).await.map_err(StoreError::from)?;
+                self.objects.delete(&path).await.map_err(StoreError::from)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -93,6 +115,13 @@ fn s3(address: &S3Address) -> Result<Place, StoreError> {
         root: object_store::path::Path::from(address.prefix.as_str()),
         directory: None,
     })
+}
+
+/// Makes a file and removes it. Left behind by a crash, it is one of the remains.
+fn try_directory(directory: &Path) -> std::io::Result<()> {
+    let path = directory.join(format!("{PROBE}#{}", uuid::Uuid::new_v4().simple()));
+    std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(path)
 }
 
 /// `object_store` writes beside the file to be, under its name with `#` and a number, which no listing of its own shows.

@@ -19,6 +19,7 @@ use dictum_service::customization::{CustomizationError, NewModel, TrainOptions};
 use serde_json::{Map, Value};
 
 use crate::App;
+use crate::audit::Made;
 use crate::error::ApiError;
 use crate::http::require_json_accepted;
 use documents::{CreatedModel, Empty, LanguageModel, LanguageModels, Training};
@@ -34,7 +35,7 @@ pub(crate) async fn create(
     Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<CreatedModel>), ApiError> {
+) -> Result<(StatusCode, Extension<Made>, Json<CreatedModel>), ApiError> {
     require_json_accepted(&headers)?;
     let members = Members::read(&headers, body).await?;
     let new = NewModel {
@@ -44,7 +45,7 @@ pub(crate) async fn create(
         description: members.optional("description")?,
     };
     let customization_id = app.customizations.create(&principal.instance, new).await?;
-    Ok((StatusCode::CREATED, Json(CreatedModel { customization_id })))
+    Ok((StatusCode::CREATED, Extension(Made(customization_id.clone())), Json(CreatedModel { customization_id })))
 }
 
 /// The models of an instance.

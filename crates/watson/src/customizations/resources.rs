@@ -4,10 +4,12 @@ use axum::Json;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dictum_service::accounts::Principal;
 use dictum_service::customization::{LARGEST_CORPUS, ReceiveError};
+use dictum_service::limits::Room;
 use dictum_store::{Blob, NewResource, ResourceKind};
 use futures::{Stream, TryStreamExt};
 use multer::Multipart;
@@ -72,6 +74,38 @@ pub(crate) async fn grammar(
     require_json_accepted(&headers)?;
     let found = app.customizations.resource(&principal.instance, &id, (ResourceKind::Grammar, &name)).await?;
     Ok(Json(GrammarDocument::new(found)))
+}
+
+/// The text of a corpus.
+pub(crate) async fn corpus_text(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Path((id, name)): Place,
+) -> Result<Response, ApiError> {
+    text(&app, &principal, &id, (ResourceKind::Corpus, &name)).await
+}
+
+/// The text of a grammar.
+pub(crate) async fn grammar_text(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Path((id, name)): Place,
+) -> Result<Response, ApiError> {
+    text(&app, &principal, &id, (ResourceKind::Grammar, &name)).await
+}
+
+/// What was sent, as it was sent.
+async fn text(
+    app: &App,
+    principal: &Principal,
+    id: &str,
+    resource: (ResourceKind, &str),
+) -> Result<Response, ApiError> {
+    let (media, text) = app.customizations.text(&principal.instance, id, resource).await?;
+    // Of a corpus no character set is known: what was sent is what its author has.
+    let media = media.as_deref().and_then(|media| HeaderValue::from_str(media).ok());
+    let media = media.unwrap_or(HeaderValue::from_static("text/plain"));
+    Ok(([(CONTENT_TYPE, media)], Body::from_stream(text)).into_response())
 }
 
 /// Removes a corpus.
@@ -194,8 +228,10 @@ impl Wish<'_> {
         let (all, instance) = (&self.app.customizations, &self.principal.instance);
         // What can be refused before the text is read is refused now.
         let model = all.check_resource(instance, &self.id, (self.kind, &self.name), replace).await?;
+        let room = all.room(instance).await?;
+        room.admits_bytes(1)?;
         let text = match form? {
-            Form::Bare => self.receive(body).await?,
+            Form::Bare => self.receive(body, room).await?,
             Form::Multipart(boundary) => {
                 let mut parts = Multipart::new(body, boundary);
                 let malformed =
@@ -206,7 +242,7 @@ impl Wish<'_> {
                         return Err(ApiError::bad_request("Corpus file not specified or empty"));
                     };
                     if part.name() == Some(PART) {
-                        break self.receive(&mut part.map_err(malformed)).await?;
+                        break self.receive(&mut part.map_err(malformed), room).await?;
                     }
                 }
             }
@@ -215,15 +251,16 @@ impl Wish<'_> {
         Ok(all.add_resource(instance, &model.id, new, replace).await?)
     }
 
-    async fn receive<S, E>(&self, text: &mut S) -> Result<Blob, ApiError>
+    async fn receive<S, E>(&self, text: &mut S, room: Room) -> Result<Blob, ApiError>
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: Into<ApiError>,
     {
         let most = if self.kind == ResourceKind::Corpus { LARGEST_CORPUS } else { LARGEST_GRAMMAR };
-        match self.app.customizations.receive(text, most).await {
+        match self.app.customizations.receive(text, most, room).await {
             Ok(blob) => Ok(blob),
             Err(ReceiveError::Upload(error)) => Err(error.into()),
+            Err(ReceiveError::Exceeded(error)) => Err(error.into()),
             Err(ReceiveError::Store(error)) => Err(error.into()),
         }
     }

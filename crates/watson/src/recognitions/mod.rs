@@ -14,7 +14,7 @@ use axum::http::header::EXPECT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dictum_service::accounts::Principal;
-use dictum_service::recognitions::Room;
+use dictum_service::limits::Room;
 use dictum_store::{Deletion, NewRecognition};
 pub use format::WatsonJobs;
 
@@ -108,7 +108,7 @@ impl Checked {
         body: &mut axum::body::BodyDataStream,
     ) -> Result<(dictum_store::Recognition, Vec<String>), ApiError> {
         let audio = app.recognitions.receive(body, app.config.max_job_bytes, self.room).await?;
-        Ok((app.recognitions.create(self.new, &audio).await?, self.warnings))
+        Ok((app.recognitions.create(self.new, &audio, self.room).await?, self.warnings))
     }
 }
 
