@@ -1,5 +1,6 @@
 //! `dictum-bench`: load on a server of its own, and what the clients saw. See the README.
 
+mod backup;
 mod idle;
 mod jobs;
 mod live;
@@ -46,6 +47,10 @@ struct Arguments {
     /// Bytes of the large upload.
     #[arg(long, default_value_t = 1 << 30)]
     upload: u64,
+    /// Bytes of blobs of the backup, which needs three times as much space in the directory for temporary files. Measured only when
+    /// it is asked for.
+    #[arg(long, default_value_t = 10_000_000_000)]
+    backup: u64,
     /// Prints JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -59,6 +64,7 @@ enum Part {
     Leak,
     Jobs,
     Upload,
+    Backup,
 }
 
 /// What was measured.
@@ -76,6 +82,8 @@ struct Report {
     jobs: Option<jobs::Overhead>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<jobs::Upload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<backup::Backup>,
 }
 
 #[tokio::main]
@@ -125,6 +133,11 @@ async fn measure(arguments: &Arguments) -> Result<Report, Failure> {
         let server = Server::start_with(&arguments.dictum, sessions, &["--set", "jobs.in_server=false"]).await?;
         report.upload = Some(jobs::upload(&server, arguments.upload).await?);
     }
+    if arguments.only.contains(&Part::Backup) {
+        let server = Server::start_with(&arguments.dictum, sessions, &["--set", "jobs.in_server=false"]).await?;
+        let alone = std::time::Duration::from_secs_f64(seconds);
+        report.backup = Some(backup::run(&arguments.dictum, &server, &one, arguments.backup, alone).await?);
+    }
     Ok(report)
 }
 
@@ -138,6 +151,7 @@ fn print(report: &Report, json: bool) {
     let rows = rows.chain(report.idle.iter().map(idle::Idle::row)).chain(report.leak.iter().map(idle::Leak::row));
     let rows = rows.chain(report.jobs.iter().flat_map(jobs::Overhead::rows));
     let rows = rows.chain(report.upload.iter().map(jobs::Upload::row));
+    let rows = rows.chain(report.backup.iter().flat_map(backup::Backup::rows));
     for (what, figure) in rows {
         println!("| {what} | {figure} |");
     }

@@ -13,7 +13,7 @@ use crate::Failure;
 /// A running server. It ends with this.
 pub struct Server {
     process: Child,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
     /// Where it listens.
     pub address: String,
 }
@@ -40,11 +40,16 @@ impl Server {
         let mut lines = BufReader::new(process.stdout.take().ok_or("the server has no output")?).lines();
         let line = lines.next_line().await?.ok_or("the server ended at once; start it by hand to see why")?;
         let address = line.rsplit("://").next().unwrap_or_default().trim().to_owned();
-        let server = Server { process, _data: data, address };
+        let server = Server { process, data, address };
         while !server.is_ready().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(server)
+    }
+
+    /// Where it keeps what it keeps.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     async fn is_ready(&self) -> bool {
