@@ -97,7 +97,7 @@ def local(folder, seed=9, width=32):
     tokens(folder, "<blk>", last=True)
 
 
-def nemo_streaming(folder, seed=3, width=32, heads=4, layers=2, kernel=9, history=70):
+def nemo_streaming(folder, seed=3, width=32, heads=4, layers=2, kernel=9, history=70, inner=64, channels=8, size=TOKENS):
     """NeMo's FastConformer with caches (`scripts/nemo/fast-conformer-hybrid-transducer-ctc/export-onnx-ctc.py`, 80 ms)."""
     folder = pathlib.Path(folder)
     g = Graph(seed)
@@ -109,14 +109,14 @@ def nemo_streaming(folder, seed=3, width=32, heads=4, layers=2, kernel=9, histor
     time = g.input("cache_last_time", FLOAT, "N", layers, width, kernel - 1)
     filled = g.input("cache_last_channel_len", INT64, "N")
     # Of what the convolutions make of the frames of the piece before, two frames are dropped, as streaming NeMo does.
-    x = g.slice(subsample_by_8(g, x, 8, 80, width), 2, 2**31 - 1, 1)
+    x = g.slice(subsample_by_8(g, x, channels, 80, width), 2, 2**31 - 1, 1)
     frames = g.size(x, 1)
     place = g.op("Range", g.constant(0), g.op("Squeeze", g.op("Add", frames, g.constant([history]))), g.constant(1))
     empty = g.op("Less", place, g.op("Sub", g.constant([history]), filled))
     forbidden = g.op("Unsqueeze", empty, g.constant([0, 1, 2]))
     channels, times = [], []
     for layer in range(layers):
-        x = g.feed_forward(x, width, 64)
+        x = g.feed_forward(x, width, inner)
         y = g.norm(x, width)
         cache = g.op("Squeeze", g.slice(channel, layer, layer + 1, 1), g.constant([1]))
         seen = g.concat(1, cache, y)
@@ -127,8 +127,8 @@ def nemo_streaming(folder, seed=3, width=32, heads=4, layers=2, kernel=9, histor
         cache = g.op("Squeeze", g.slice(time, layer, layer + 1, 1), g.constant([1]))
         x, left = g.convolution(x, kernel, cache)
         times.append(g.op("Unsqueeze", left, g.constant([1])))
-        x = g.norm(g.feed_forward(x, width, 64), width)
-    g.output(g.log_probabilities(x, TOKENS), "logprobs", FLOAT, "N", "F", TOKENS)
+        x = g.norm(g.feed_forward(x, width, inner), width)
+    g.output(g.log_probabilities(x, size), "logprobs", FLOAT, "N", "F", size)
     g.output(g.op("Sub", g.op("Div", length, g.constant([8])), g.constant([2])), "encoded_lengths", INT64, "N")
     g.output(g.concat(1, *channels), "cache_last_channel_next", FLOAT, "N", layers, history, width)
     g.output(g.concat(1, *times), "cache_last_time_next", FLOAT, "N", layers, width, kernel - 1)
@@ -137,7 +137,7 @@ def nemo_streaming(folder, seed=3, width=32, heads=4, layers=2, kernel=9, histor
     g.save(
         folder / "model.onnx",
         {
-            "vocab_size": TOKENS - 1,
+            "vocab_size": size - 1,
             "window_size": chunk + before,
             "chunk_shift": chunk,
             "normalize_type": "",
@@ -153,7 +153,8 @@ def nemo_streaming(folder, seed=3, width=32, heads=4, layers=2, kernel=9, histor
             "model_author": "NeMo",
         },
     )
-    tokens(folder, "<blk>", last=True)
+    if size == TOKENS:
+        tokens(folder, "<blk>", last=True)
 
 
 def zipformer_embedding(g, x, width, channels, cache=None):
