@@ -158,6 +158,9 @@ pub struct BackupArgs {
     /// Earlier backup whose files are shared, where nothing has changed, instead of written again.
     #[arg(long, value_name = "EARLIER")]
     pub since: Option<PathBuf>,
+    /// Copy no more than this in a second, for a disk that others need too.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub megabytes_per_second: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

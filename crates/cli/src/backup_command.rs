@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dictum_store::Store;
-use dictum_store::backup::{Manifest, Progress, Step, verify};
+use dictum_store::backup::{BackupOptions, Manifest, Progress, Step, verify};
 use indicatif::ProgressBar;
 
 use crate::accounts;
@@ -13,11 +13,20 @@ use crate::failure::Failure;
 use crate::output::print;
 use crate::progress;
 
+/// How much less priority than a server a backup has for the processors: a tenth of the share.
+const LESS_PRIORITY: i32 = 10;
+
 /// Makes a backup, or verifies one.
 pub fn run(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
     match (&args.command, &args.destination) {
         (Some(BackupCommand::Verify { source }), _) => check(source),
-        (None, Some(destination)) => in_runtime(make(destination, args.since.as_deref(), settings)),
+        (None, Some(destination)) => {
+            let bytes_per_second = args.megabytes_per_second.map(|megabytes| u64::from(megabytes) * 1_000_000);
+            let options = BackupOptions { since: args.since.clone(), bytes_per_second };
+            // Who is served at the same time goes first. Where that cannot be had, it is made all the same.
+            let _ = rustix::process::nice(LESS_PRIORITY);
+            in_runtime(make(destination, &options, settings))
+        }
         (None, None) => Err(Failure::usage("name the directory that the backup is to be written into")),
     }
 }
@@ -38,7 +47,7 @@ pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<(), Failure> {
     })
 }
 
-async fn make(destination: &Path, since: Option<&Path>, settings: &Settings) -> Result<(), Failure> {
+async fn make(destination: &Path, options: &BackupOptions, settings: &Settings) -> Result<(), Failure> {
     let config = settings.store();
     if !config.exists() {
         return Err(Failure::new(format!(
@@ -48,10 +57,10 @@ async fn make(destination: &Path, since: Option<&Path>, settings: &Settings) -> 
     }
     let store = accounts::store(settings).await?;
     let bars = Bars::new();
-    let written = store.backup(destination, since, &mut |done| bars.tell(done)).await?;
+    let written = store.backup(destination, options, &mut |done| bars.tell(done)).await?;
     store.close().await;
     bars.finish();
-    let shared = match since {
+    let shared = match &options.since {
         Some(_) => format!(", {} of them shared with the earlier backup", size(written.shared)),
         None => String::new(),
     };

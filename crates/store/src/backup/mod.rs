@@ -15,7 +15,13 @@
 //!
 //! All rows are read in one transaction that sees one state of the database, while others go on writing. Blobs are never changed, and
 //! for as long as a backup is being made the sweeper removes none (a *hold*, which runs out by itself when the process dies).
+//!
+//! # Beside a server
+//!
+//! Blobs are put on the disk by a thread of their own while the next ones are copied, and what was read and written does not stay in
+//! the system's cache, where it would push out what a server on the same machine reads all the time.
 
+mod disk;
 mod hold;
 mod restore;
 mod rows;
@@ -35,7 +41,7 @@ use crate::StoreError;
 use crate::values::hexadecimal;
 pub use restore::Restored;
 pub use verify::{Verified, verify};
-pub use write::Written;
+pub use write::{BackupOptions, Written};
 
 /// Version of the format that this program writes; the only one it reads.
 const FORMAT: u32 = 1;

@@ -20,6 +20,10 @@ fn config(places: &Places) -> StoreConfig {
 
 fn silent(_: Progress) {}
 
+fn since(earlier: &Path) -> BackupOptions {
+    BackupOptions { since: Some(earlier.to_owned()), ..BackupOptions::default() }
+}
+
 /// A blob with its row.
 async fn blob(store: &Store, instance: &str, bytes: &[u8]) -> Blob {
     let mut writer = store.blobs().writer();
@@ -82,7 +86,7 @@ async fn restored_equals(backup: &Path, places: &Places, blobs: &BTreeMap<String
         assert!(store.blobs().bytes(id, 1 << 30).await.unwrap() == *bytes);
     }
     let again = tempfile::tempdir().unwrap();
-    store.backup(again.path(), None, &mut silent).await.unwrap();
+    store.backup(again.path(), &BackupOptions::default(), &mut silent).await.unwrap();
     for table in restored.manifest.tables.iter().filter(|table| table.name != "tickets") {
         assert_eq!(rows_in(again.path(), &table.name), rows_in(backup, &table.name), "{}", table.name);
     }
@@ -117,7 +121,7 @@ on_both! {
         let (store, blobs) = filled(places).await;
         let backup = tempfile::tempdir().unwrap();
         let mut told = Vec::new();
-        let written = store.backup(backup.path(), None, &mut |progress| told.push(progress)).await.unwrap();
+        let written = store.backup(backup.path(), &BackupOptions::default(), &mut |progress| told.push(progress)).await.unwrap();
         assert_eq!((written.manifest.blobs, written.shared), (3, 0));
         assert_eq!(told.last().unwrap(), &Progress {
             step: Step::Blobs,
@@ -137,18 +141,18 @@ on_both! {
         let (store, _) = filled(places).await;
         let parent = tempfile::tempdir().unwrap();
         let [first, second] = ["first", "second"].map(|name| parent.path().join(name));
-        let one = store.backup(&first, None, &mut silent).await.unwrap();
+        let one = store.backup(&first, &BackupOptions::default(), &mut silent).await.unwrap();
         let instance = store.ensure_instance("new").await.unwrap().id;
         blob(&store, &instance, b"new").await;
-        let two = store.backup(&second, Some(&first), &mut silent).await.unwrap();
+        let two = store.backup(&second, &since(&first), &mut silent).await.unwrap();
         assert_eq!((two.manifest.blobs, two.shared), (4, one.manifest.blob_bytes));
         let large = largest_blob(&second);
         assert_eq!(large.metadata().unwrap().nlink(), 2);
         std::fs::remove_dir_all(&first).unwrap();
         assert_eq!(verify(&second, &mut silent).unwrap().problems, Vec::<String>::new());
-        let refused = store.backup(&second, None, &mut silent).await.unwrap_err();
+        let refused = store.backup(&second, &BackupOptions::default(), &mut silent).await.unwrap_err();
         assert!(matches!(refused, BackupError::NotEmpty { .. }), "{refused}");
-        let refused = store.backup(&parent.path().join("third"), Some(&first), &mut silent).await.unwrap_err();
+        let refused = store.backup(&parent.path().join("third"), &since(&first), &mut silent).await.unwrap_err();
         assert!(matches!(refused, BackupError::NoBackup { .. }), "{refused}");
     }
 
@@ -178,7 +182,7 @@ on_both! {
         for number in 0..3 {
             tokio::time::sleep(Duration::from_millis(200)).await;
             let backup = parent.path().join(number.to_string());
-            store.backup(&backup, None, &mut silent).await.unwrap();
+            store.backup(&backup, &BackupOptions::default(), &mut silent).await.unwrap();
             assert_eq!(verify(&backup, &mut silent).unwrap().problems, Vec::<String>::new());
             Store::restore(&config(&Places::embedded()), &backup, &mut silent).await.unwrap();
         }
@@ -222,7 +226,7 @@ async fn jobs_go_on_in_the_copy() {
     assert_eq!((&ended.subject, &begun.subject), (&jobs[0], &jobs[1]));
 
     let backup = tempfile::tempdir().unwrap();
-    store.backup(backup.path(), None, &mut silent).await.unwrap();
+    store.backup(backup.path(), &BackupOptions::default(), &mut silent).await.unwrap();
     let (store, restored) = Store::restore(&config(&copy), backup.path(), &mut silent).await.unwrap();
     assert_eq!((restored.blobs, restored.begun_again), (2, 1));
     let found = |id: String| {
@@ -247,7 +251,7 @@ async fn small_backup() -> TempDir {
     let backup = tempfile::tempdir().unwrap();
     let places = Places::embedded();
     let (store, _) = filled(&places).await;
-    store.backup(backup.path(), None, &mut silent).await.unwrap();
+    store.backup(backup.path(), &BackupOptions::default(), &mut silent).await.unwrap();
     backup
 }
 

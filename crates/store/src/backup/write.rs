@@ -13,6 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 
+use super::disk::{Pace, ReadOnce, Saving, Syncer};
 use super::hold::Hold;
 use super::rows::object_of;
 use super::{
@@ -21,6 +22,15 @@ use super::{
 };
 use crate::values::{hexadecimal, milliseconds};
 use crate::{Blobs, Store, StoreError, migrations};
+
+/// How a backup is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// An earlier backup, whose blobs are not read again.
+    pub since: Option<PathBuf>,
+    /// Most bytes of blobs that are copied in a second; `None`: as many as can be.
+    pub bytes_per_second: Option<u64>,
+}
 
 /// What a backup has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +49,15 @@ struct Wanted {
 }
 
 impl Store {
-    /// Makes a backup in `directory`, which must be empty or not exist. Blobs that the backup `since` has are not read again. It reads
-    /// and writes files in the calling thread: for a program of its own, beside a server that goes on serving.
-    pub async fn backup(&self, directory: &Path, since: Option<&Path>, tell: Tell<'_>) -> Result<Written, BackupError> {
-        if let Some(since) = since {
+    /// Makes a backup in `directory`, which must be empty or not exist. It reads and writes files in the calling thread: for a
+    /// program of its own, beside a server that goes on serving.
+    pub async fn backup(
+        &self,
+        directory: &Path,
+        options: &BackupOptions,
+        tell: Tell<'_>,
+    ) -> Result<Written, BackupError> {
+        if let Some(since) = &options.since {
             read_manifest(since)?;
         }
         prepare(directory)?;
@@ -53,7 +68,7 @@ impl Store {
             let (schema, tables) = self.save_rows(directory, tell).await?;
             let blobs = wanted_blobs(directory)?;
             let blob_bytes = blobs.iter().map(|blob| blob.size).sum();
-            let shared = self.save_blobs(directory, since, &blobs, blob_bytes, &mut hold, tell).await?;
+            let shared = self.save_blobs(directory, options, &blobs, blob_bytes, &mut hold, tell).await?;
             let blobs = blobs.len() as u64;
             let manifest = Manifest { format: FORMAT, schema, created, tables, blobs, blob_bytes };
             let mut text =
@@ -105,18 +120,19 @@ impl Store {
     async fn save_blobs(
         &self,
         directory: &Path,
-        since: Option<&Path>,
+        options: &BackupOptions,
         blobs: &[Wanted],
         total: u64,
         hold: &mut Hold,
         tell: Tell<'_>,
     ) -> Result<u64, BackupError> {
         let (mut done, mut shared) = (0, 0);
+        let (mut syncer, mut pace) = (Syncer::start(), Pace::new(options.bytes_per_second));
         tell(Progress { step: Step::Blobs, done, total: Some(total) });
         for blob in blobs {
             let path = blob_path(directory, &blob.sha256);
             make_directory(path.parent().unwrap_or(directory))?;
-            let earlier = since.map(|since| blob_path(since, &blob.sha256));
+            let earlier = options.since.as_deref().map(|since| blob_path(since, &blob.sha256));
             let before = done;
             if earlier.is_some_and(|earlier| share(&earlier, &path, blob.size)) {
                 shared += blob.size;
@@ -125,23 +141,26 @@ impl Store {
                     done += bytes as u64;
                     tell(Progress { step: Step::Blobs, done, total: Some(total) });
                 };
-                save_blob(self.blobs(), blob, &path, hold, &mut each).await?;
+                save_blob(self.blobs(), blob, &path, hold, &mut syncer, &mut pace, &mut each).await?;
             }
             done = before + blob.size;
             tell(Progress { step: Step::Blobs, done, total: Some(total) });
             hold.extend().await?;
         }
+        syncer.end()?;
         sync_directory(&directory.join("blobs"))?;
         Ok(shared)
     }
 }
 
-/// Copies a blob, and makes sure that it is what its row says.
+/// Copies a blob, and makes sure that it is what its row says. That it is on the disk is for `syncer` to say.
 async fn save_blob(
     blobs: &Blobs,
     blob: &Wanted,
     path: &Path,
     hold: &mut Hold,
+    syncer: &mut Syncer,
+    pace: &mut Pace,
     each: &mut (dyn FnMut(usize) + Send),
 ) -> Result<(), BackupError> {
     let damaged = |what: &str| StoreError::Damaged(format!("blob {} {what}", blob.id));
@@ -150,39 +169,36 @@ async fn save_blob(
             StoreError::Damaged(_) => damaged("is missing"),
             error => error,
         })?;
-    let mut file = create(path)?;
-    let (mut hash, mut size) = (Sha256::new(), 0);
-    let mut take = |file: &mut File, piece: &[u8]| {
-        hash.update(piece);
-        size += piece.len() as u64;
-        each(piece.len());
-        file.write_all(piece).map_err(file_error(path))
-    };
+    let mut saving = Saving::new(create(path)?, path);
     match found.payload {
         // A directory: read with the pieces that files are best read with.
-        GetResultPayload::File(mut source, from) => {
-            let mut piece = vec![0; PIECE];
+        GetResultPayload::File(source, from) => {
+            let (mut source, mut piece) = (ReadOnce::new(source), vec![0; PIECE]);
             loop {
-                let read = source.read(&mut piece).map_err(file_error(&from))?;
+                let read = source.file.read(&mut piece).map_err(file_error(&from))?;
+                source.note(read);
                 if read == 0 {
                     break;
                 }
-                take(&mut file, &piece[..read])?;
+                saving.write(&piece[..read], syncer)?;
+                each(read);
+                pace.keep(read).await;
                 hold.extend().await?;
             }
         }
         GetResultPayload::Stream(mut source) => {
             while let Some(piece) = source.try_next().await.map_err(StoreError::from)? {
-                take(&mut file, &piece)?;
+                saving.write(&piece, syncer)?;
+                each(piece.len());
+                pace.keep(piece.len()).await;
                 hold.extend().await?;
             }
         }
     }
-    if size != blob.size || hexadecimal(&hash.finalize()) != blob.sha256 {
-        let _ = std::fs::remove_file(path);
-        return Err(damaged("is not what was written once: its size or SHA-256 is another").into());
+    match saving.finish(blob.size, &blob.sha256, syncer)? {
+        true => Ok(()),
+        false => Err(damaged("is not what was written once: its size or SHA-256 is another").into()),
     }
-    file.sync_all().map_err(file_error(path))
 }
 
 /// Has a file of an earlier backup in this one too, when it is there and of the right size; what is in it is for `verify`.
