@@ -30,6 +30,8 @@ pub struct CtcModel {
     pub(crate) recipe: Recipe,
     tokens: Tokens,
     frame_seconds: f64,
+    /// Frames at the start of a stream that the network gives no scores of.
+    pub(crate) skipped: usize,
 }
 
 impl std::fmt::Debug for CtcModel {
@@ -63,8 +65,9 @@ impl CtcModel {
         let recipe = package::recognise(&outline).map_err(|reason| NeuralError::unusable(&files.network, reason))?;
         let tokens = tokens(&files.tokens, recipe.blank)?;
         let network = runtime::load(options.runtime, &files.network, &outline)?;
-        let mut model = CtcModel { path: files.network, network, recipe, tokens, frame_seconds: 0.0 };
+        let mut model = CtcModel { path: files.network, network, recipe, tokens, frame_seconds: 0.0, skipped: 0 };
         model.frame_seconds = model.try_out(&files.tokens)?;
+        model.skipped = model.recipe.skipped(model.frame_seconds);
         Ok(model)
     }
 

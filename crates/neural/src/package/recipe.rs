@@ -40,6 +40,20 @@ impl Recipe {
     }
 }
 
+impl Recipe {
+    /// Frames of scores, each of so many seconds, that a network gives none of at the start of a stream: of the frames of each
+    /// piece that those of NeMo with caches have seen before, they say nothing, of the first piece either.
+    pub fn skipped(&self, frame_seconds: f64) -> usize {
+        match &self.kind {
+            Kind::Streaming(streaming) if streaming.inputs == StateKind::Counted => {
+                let seen = (streaming.window - streaming.shift) as f64 / self.rate() as f64;
+                (seen / frame_seconds).ceil() as usize
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// Whether a network sees all of an utterance or a piece at a time.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {

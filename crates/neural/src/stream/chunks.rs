@@ -36,6 +36,9 @@ impl Chunks {
             let inputs = streaming.inputs(piece, width, &self.state, self.given);
             let (frames, outputs) = model.run(&inputs)?;
             check_width(&frames, model)?;
+            if self.given == 0 {
+                nothing_said(model, scores);
+            }
             append(&frames.values, frames.width, model, scores)?;
             self.state = streaming.next_state(outputs);
             self.given += frames.count;
@@ -58,6 +61,17 @@ impl Chunks {
         let needed = pieces * streaming.shift + overlap;
         self.frames.resize(needed.max(self.frames.len() / width) * width, model.recipe.silence());
         self.advance(model, scores)
+    }
+}
+
+/// Score of a token in a frame in which nothing is said, the blank apart.
+const UNLIKELY: f32 = -30.0;
+
+/// Appends the frames that the network leaves out at the start, so that all others have their times.
+fn nothing_said(model: &CtcModel, scores: &mut Vec<f32>) {
+    let (tokens, blank) = (model.tokens().len(), usize::from(model.tokens().blank()));
+    for _ in 0..model.skipped {
+        scores.extend((0..tokens).map(|token| if token == blank { 0.0 } else { UNLIKELY }));
     }
 }
 
