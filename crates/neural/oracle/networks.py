@@ -47,7 +47,7 @@ def fast_conformer(g, x, width, heads, layers, kernel, inner, longest, length=No
     return x
 
 
-def nemo(folder, seed=1, bands=80, normalise="per_feature", kind="EncDecCTCModelBPE", **sizes):
+def nemo(folder, seed=1, bands=80, normalise="per_feature", kind="EncDecCTCModelBPE", more=None, **sizes):
     """NeMo's CTC models for whole utterances (`scripts/nemo/.../export-onnx-ctc-non-streaming.py`)."""
     folder = pathlib.Path(folder)
     size = {"width": 32, "heads": 4, "layers": 2, "kernel": 9, "inner": 64, "channels": 8, "tokens": TOKENS} | sizes
@@ -71,7 +71,8 @@ def nemo(folder, seed=1, bands=80, normalise="per_feature", kind="EncDecCTCModel
             "model_type": kind,
             "version": 1,
             "model_author": "NeMo",
-        },
+        }
+        | (more or {}),
     )
     if size["tokens"] == TOKENS:
         tokens(folder, "<blk>", last=True)
@@ -80,6 +81,12 @@ def nemo(folder, seed=1, bands=80, normalise="per_feature", kind="EncDecCTCModel
 def nemo_characters(folder):
     """The same with letters, a space among them, and features as they are."""
     nemo(folder, seed=2, normalise="", kind="EncDecCTCModel")
+    tokens(pathlib.Path(folder), "<blk>", last=True, spaces=True)
+
+
+def giga(folder):
+    """GigaAM's models: NeMo's networks with features of their own (`scripts/nemo/GigaAM/export-onnx-ctc.py`)."""
+    nemo(folder, seed=10, bands=64, normalise="", kind="EncDecCTCModel", more={"is_giga_am": 1})
     tokens(pathlib.Path(folder), "<blk>", last=True, spaces=True)
 
 
@@ -428,6 +435,7 @@ def omnilingual(folder, seed=8, width=32, heads=4):
 ALL = {
     "nemo": nemo,
     "nemo-characters": nemo_characters,
+    "giga": giga,
     "local": local,
     "nemo-streaming": nemo_streaming,
     "zipformer": zipformer,

@@ -44,6 +44,8 @@ pub struct FilterbankConfig {
     pub pre_emphasis: f64,
     /// What samples of full scale ±1 are multiplied by.
     pub gain: f64,
+    /// Whether a frame is filled up with zeros to a power of two before its Fourier transform.
+    pub padded: bool,
     /// What is added to the energy of each band before its logarithm is taken.
     pub added: f64,
     /// What that is at least.
@@ -63,6 +65,7 @@ impl FilterbankConfig {
             remove_mean: true,
             pre_emphasis: 0.97,
             gain: 1.0,
+            padded: true,
             added: 0.0,
             least: f64::from(f32::EPSILON),
         }
@@ -83,6 +86,16 @@ impl FilterbankConfig {
     /// NeMo's mel spectrogram, for networks that want it normalised: 2⁻²⁴ guards its logarithm instead of a floor.
     pub fn nemo_normalised(sample_rate: u32, bands: usize) -> FilterbankConfig {
         FilterbankConfig { added: 2f64.powi(-24), least: 0.0, ..FilterbankConfig::nemo(sample_rate, bands) }
+    }
+
+    /// The filterbank of GigaAM's models: 64 bands on Kaldi's scale.
+    pub fn giga(sample_rate: u32) -> FilterbankConfig {
+        FilterbankConfig {
+            scale: MelScale::Kaldi,
+            pre_emphasis: 0.0,
+            padded: false,
+            ..FilterbankConfig::nemo(sample_rate, 64)
+        }
     }
 
     /// What a band of digital silence is.
@@ -210,7 +223,7 @@ struct Spectrum {
 impl Spectrum {
     fn new(config: &FilterbankConfig) -> Spectrum {
         let length = config.length();
-        let fft_size = length.next_power_of_two();
+        let fft_size = if config.padded { length.next_power_of_two() } else { length };
         let rate = f64::from(config.sample_rate);
         let high = if config.high > 0.0 { config.high } else { rate / 2.0 + config.high };
         let fourier = RealFftPlanner::new().plan_fft_forward(fft_size);

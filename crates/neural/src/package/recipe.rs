@@ -4,7 +4,7 @@
 //! those that its `scripts/` write and its recognisers read.
 
 use super::metadata::Metadata;
-use crate::frontend::{FilterbankConfig, MelScale};
+use crate::frontend::FilterbankConfig;
 use crate::onnx::{Outline, Port};
 use crate::runtime::Tensor;
 
@@ -201,14 +201,11 @@ fn nemo(outline: &Outline, metadata: Metadata<'_>) -> Result<Recipe, String> {
             return Err(format!("it wants its features normalised as {other:?}, which is not supported"));
         }
     };
-    let bands = if giga { 64 } else { bands(outline, 1)? };
-    let mut filterbank = match normalise {
-        Normalise::PerBand => FilterbankConfig::nemo_normalised(RATE as u32, bands),
-        _ => FilterbankConfig::nemo(RATE as u32, bands),
+    let filterbank = match normalise {
+        _ if giga => FilterbankConfig::giga(RATE as u32),
+        Normalise::PerBand => FilterbankConfig::nemo_normalised(RATE as u32, bands(outline, 1)?),
+        _ => FilterbankConfig::nemo(RATE as u32, bands(outline, 1)?),
     };
-    if giga {
-        filterbank = FilterbankConfig { scale: MelScale::Kaldi, pre_emphasis: 0.0, ..filterbank };
-    }
     let kind = if streaming {
         let window = metadata.number("window_size", 1..=10_000)?;
         let dimensions = |cache: &str| -> Result<Tensor, String> {

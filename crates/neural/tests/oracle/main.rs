@@ -28,6 +28,7 @@ fn features_are_those_of_kaldi_native_fbank() {
             "kaldi-16-bit" => FilterbankConfig { gain: 32_768.0, ..FilterbankConfig::kaldi(16_000, 80) },
             "nemo" => FilterbankConfig::nemo(16_000, 80),
             "nemo-normalised" => FilterbankConfig::nemo_normalised(16_000, 80),
+            "giga" => FilterbankConfig::giga(16_000),
             other => panic!("{other}"),
         };
         let mut bank = Filterbank::new(config);
@@ -125,9 +126,7 @@ fn edits(a: &[String], b: &[&str]) -> usize {
 
 #[test]
 fn nemo_scores_and_readings() {
-    compare("nemo_scores_and_readings", |package| {
-        package == "nemo" || package == "nemo-characters" || package == "local"
-    });
+    compare("nemo_scores_and_readings", |package| ["nemo", "nemo-characters", "giga", "local"].contains(&package));
 }
 
 #[test]
