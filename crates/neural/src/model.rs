@@ -14,6 +14,9 @@ use crate::tokens::Tokens;
 /// Longest table of tokens that is read, bytes: 65 536 of them with long texts.
 const LONGEST_TABLE: u64 = 4 << 20;
 
+/// Most frames that a network may leave out at the start of a stream; NeMo's leave out two.
+const MOST_SKIPPED: usize = 50;
+
 /// What a package is opened with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
@@ -68,6 +71,11 @@ impl CtcModel {
         let mut model = CtcModel { path: files.network, network, recipe, tokens, frame_seconds: 0.0, skipped: 0 };
         model.frame_seconds = model.try_out(&files.tokens)?;
         model.skipped = model.recipe.skipped(model.frame_seconds);
+        if model.skipped > MOST_SKIPPED {
+            let reason =
+                format!("its metadata promise that {} frames of scores are left out at the start", model.skipped);
+            return Err(NeuralError::unusable(&model.path, reason));
+        }
         Ok(model)
     }
 
@@ -138,6 +146,12 @@ impl CtcModel {
                 (frames, seconds, expected)
             }
         };
+        if frames.count == 0 {
+            return Err(NeuralError::unusable(
+                &self.path,
+                "it gives no scores for as much audio as it takes at a time",
+            ));
+        }
         // Convolutions may lose or gain a few frames at the ends.
         if frames.count.abs_diff(expected) > 6.min(expected) {
             let reason =
