@@ -84,7 +84,7 @@ pub enum Command {
     Backup(BackupArgs),
     /// Fill an empty store, of either kind, from a backup.
     Restore(RestoreArgs),
-    /// Show which models are installed, and whether they are intact.
+    /// Show which models are installed, and whether they are intact; fetch and remove models.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// Teach recognition words and ways of speaking: make, fill and train custom language models.
@@ -129,6 +129,9 @@ pub struct ServeArgs {
     /// Let --no-auth serve everybody on the network.
     #[arg(long)]
     pub insecure_open_to_network: bool,
+    /// Model to fetch first if it is not there, as by "dictum models pull"; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub pull: Vec<String>,
 }
 
 impl ServeArgs {
@@ -309,6 +312,9 @@ pub enum ModelsCommand {
         /// Also list the names that are known but not installed.
         #[arg(long)]
         all: bool,
+        /// List the published models that "dictum models pull" knows by name instead.
+        #[arg(long, conflicts_with = "all")]
+        available: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -330,6 +336,51 @@ pub enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Fetch a model and install it in the data directory. A fetch that breaks off goes on with the next.
+    Pull(PullArgs),
+    /// Remove a model that was pulled.
+    Remove(RemoveArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// A published model (dictum models list --available), the URL of an archive (.tar.bz2, .tar.gz, .zip), or
+    /// hf:OWNER/REPOSITORY.
+    #[arg(value_name = "NAME|URL|hf:OWNER/REPO")]
+    pub source: String,
+    /// What to call the package here.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Language that the model hears, where neither the list nor the package says it, for example en-US.
+    #[arg(long, value_name = "TAG")]
+    pub language: Option<String>,
+    /// Model name to serve with it, instead of all names of the language; may be repeated.
+    #[arg(long, value_name = "MODEL")]
+    pub serve: Vec<String>,
+    /// Fetch and install again what is there.
+    #[arg(long)]
+    pub replace: bool,
+    /// Accept that the same URL now gives something else than the first time.
+    #[arg(long)]
+    pub accept_changed: bool,
+    /// Hugging Face or a mirror of it. [default: https://huggingface.co]
+    #[arg(long, value_name = "URL", env = "HF_ENDPOINT")]
+    pub hf_endpoint: Option<String>,
+    /// Also fetch over plain HTTP, which anybody on the way can change.
+    #[arg(long)]
+    pub insecure_http: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// Package, as "dictum models pull" called it.
+    pub name: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

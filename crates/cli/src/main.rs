@@ -17,6 +17,7 @@ mod models_command;
 mod output;
 mod parallel;
 mod progress;
+mod pull_command;
 mod serve;
 mod taught;
 mod telephone;
@@ -72,14 +73,17 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
     let registry = || Registry::open(&settings.registry());
     match &cli.command {
-        Command::Serve(_) => serve::run(&settings, registry()?),
+        Command::Serve(args) => {
+            pull_command::before_serving(&args.pull, &settings)?;
+            serve::run(&settings, registry()?)
+        }
         Command::Worker => work::run(&settings, registry()?),
         Command::Transcribe(args) => transcribe::run(args, registry()?, &settings),
         Command::Keys(command) => keys_command::run(command, &settings),
         Command::Limits(command) => limits_command::run(command, &settings),
         Command::Backup(args) => backup_command::run(args, &settings),
         Command::Restore(args) => backup_command::restore(args, &settings),
-        Command::Models(command) => models_command::run(command, &registry()?),
+        Command::Models(command) => models_command::run(command, &settings, registry),
         Command::Customize(args) => customize::run(args, &cli.config, &settings, registry),
         Command::Export(args) => transfer::export(args, &cli.config, &settings, registry),
         Command::Import(args) => transfer::import(args, &cli.config, &settings, registry),

@@ -1,19 +1,28 @@
-//! `dictum models`: what is installed, and whether it is intact.
+//! `dictum models`: what is installed, and whether it is intact. Getting more: [`crate::pull_command`].
 
 use dictum_models::check::{FileReport, examine};
-use dictum_models::{Bandwidth, CatalogueEntry, ModelEntry, Package, Registry, catalogue};
+use dictum_models::{Bandwidth, CatalogueEntry, ModelEntry, ModelsError, Package, Registry, catalogue};
 use serde_json::{Value, json};
 
 use crate::args::ModelsCommand;
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::{Table, print};
+use crate::pull_command;
 
-/// Carries out `command`.
-pub fn run(command: &ModelsCommand, registry: &Registry) -> Result<(), Failure> {
+/// Carries out `command`. The registry is opened where it is needed: getting the first model must not fail for want of one.
+pub fn run(
+    command: &ModelsCommand,
+    settings: &Settings,
+    registry: impl FnOnce() -> Result<Registry, ModelsError>,
+) -> Result<(), Failure> {
     match command {
-        ModelsCommand::List { all, json } => list(registry, *all, *json),
-        ModelsCommand::Show { name, json } => show(registry, name, *json),
-        ModelsCommand::Check { packages, json } => check(registry, packages, *json),
+        ModelsCommand::List { available: true, json, .. } => pull_command::list_available(settings, *json),
+        ModelsCommand::List { all, json, .. } => list(&registry()?, *all, *json),
+        ModelsCommand::Show { name, json } => show(&registry()?, name, *json),
+        ModelsCommand::Check { packages, json } => check(&registry()?, packages, *json),
+        ModelsCommand::Pull(args) => pull_command::pull(args, settings),
+        ModelsCommand::Remove(args) => pull_command::remove(args, settings),
     }
 }
 

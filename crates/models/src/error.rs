@@ -53,7 +53,7 @@ pub enum ModelsError {
     },
     /// No package was found at all.
     #[error(
-        "no speech model is installed: {looked} holds none; install the US English one with \"apt-get install pocketsphinx-en-us\", or name the directory of another in the configuration"
+        "no speech model is installed: {looked} holds none; install the US English one with \"apt-get install pocketsphinx-en-us\", fetch one with \"dictum models pull\", or name the directory of another in the configuration"
     )]
     NothingInstalled {
         /// Where packages were looked for.

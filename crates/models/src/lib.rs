@@ -5,6 +5,7 @@
 //! - [`package`]: what a package on disk consists of, and its manifest.
 //! - [`registry`]: which installed package answers to which name; loads each model once and shares it.
 //! - [`check`]: whether the files of a package are complete and unchanged.
+//! - [`pull`]: getting packages from where they are published, and removing them.
 //! - [`recogniser`]: a loaded model and the sessions that recognise with it.
 //!
 //! ```no_run
@@ -34,6 +35,7 @@ mod live;
 mod loading;
 pub mod package;
 pub mod phrases;
+pub mod pull;
 mod pursuit;
 pub mod recogniser;
 pub mod registry;

@@ -244,10 +244,16 @@ impl Settings {
         }
     }
 
-    /// What the registry of models is built from.
+    /// Where pulled models are.
+    pub fn models_directory(&self) -> PathBuf {
+        self.data_directory().join("models")
+    }
+
+    /// What the registry of models is built from: the packages of the configuration, then those that were pulled.
     pub fn registry(&self) -> RegistryConfig {
+        let pulled = Some(self.models_directory()).filter(|directory| directory.is_dir());
         RegistryConfig {
-            package_dirs: self.model_packages.clone(),
+            package_dirs: self.model_packages.iter().cloned().chain(pulled).collect(),
             default_package: self.model_dir.clone(),
             names: self.model_names.clone(),
             default_model: self.model_default.clone(),

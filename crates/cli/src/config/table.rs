@@ -271,7 +271,7 @@ settings! {
     model_dir: Option<PathBuf> = "/usr/share/pocketsphinx/model/en-us", "model.dir", "directory", Some("--model-dir"), anything,
         "The files of the US English default package, as Debian's `pocketsphinx-en-us` lays them out. Empty: do without.";
     model_packages: Vec<PathBuf> = "", "model.packages", "list of directories; in the environment separated by `:`", None, anything,
-        "Further model packages: directories with a `package.toml`, or directories of such. Where two serve the same name the earlier wins, and both win over the default package.";
+        "Further model packages: directories with a `package.toml`, or directories of such. Where two serve the same name the earlier wins. Those that `dictum models pull` has put into `models` in the data directory come after them, and all win over the default package.";
     model_names: BTreeMap<String, String> = "", "model.names", "table `NAME = \"PACKAGE\"`; in the environment `NAME=PACKAGE,...`", None, anything,
         "Further model names, each served by the installed package of that name. They win over what the packages say.";
     model_default: String = "en-US_BroadbandModel", "model.default", "model name", None, anything,
