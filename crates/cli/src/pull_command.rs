@@ -78,7 +78,9 @@ pub fn before_serving(sources: &[String], settings: &Settings) -> Result<(), Fai
     }
     for source in sources {
         let pulled = carry_out(&config, &Order { source: source.clone(), ..Order::default() })?;
-        tracing::info!(package = pulled.name, fetched = pulled.fresh, "package pulled");
+        if pulled.fresh {
+            eprintln!("dictum: {} is in {}", pulled.name, pulled.directory.display());
+        }
     }
     Ok(())
 }

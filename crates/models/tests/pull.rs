@@ -130,6 +130,18 @@ fn package_files() -> Vec<(String, Vec<u8>)> {
     vec![("tokens.txt".to_owned(), b"a 0\n<blk> 1\n".to_vec()), ("model.int8.onnx".to_owned(), network)]
 }
 
+/// With a name that leads away.
+const OWN_MANIFEST: &[u8] = br#"
+format = 1
+name = "../up"
+language = "fi-FI"
+kind = "ctc"
+released = "2026-11-21"
+sample_rates = [16000]
+[files]
+network = "."
+"#;
+
 fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast()));
     for (name, content) in files {
@@ -193,6 +205,15 @@ async fn an_archive_becomes_a_package() {
     assert_eq!(pull::pulled(&models)[0].0, "some-model");
     pull::remove(&models, "some-model").unwrap();
     assert!(!is_installed(&place, "some-model"));
+    // Called otherwise by its own manifest, it is known by where it came from.
+    let manifest = std::str::from_utf8(OWN_MANIFEST).unwrap();
+    let mut described = package_files();
+    described.push(("package.toml".to_owned(), manifest.replace("../up", "own-name").into_bytes()));
+    let other = server.put("/other.tar.bz2", archive(&described), Manner::default());
+    let silent = Order { language: None, ..order(&other) };
+    assert_eq!(pull::pull(&config(&place), &silent, &Silent).await.unwrap().name, "own-name");
+    let again = pull::pull(&config(&place), &silent, &Silent).await.unwrap();
+    assert!(!again.fresh && again.name == "own-name");
     assert!(matches!(pull::remove(&models, "some-model"), Err(PullError::NotPulled { .. })));
 }
 
@@ -310,11 +331,14 @@ async fn hostile_and_foreign_archives_install_nothing() {
     header.set_cksum();
     evil.append(&header, b"x".as_slice()).unwrap();
     let no_network = archive(&package_files()[..1]);
-    let own_manifest = archive(&[("package.toml".to_owned(), b"format = 1\nname = \"../up\"".to_vec())]);
+    let own_manifest = archive(&[("package.toml".to_owned(), OWN_MANIFEST.to_vec())]);
+    let outside = std::str::from_utf8(OWN_MANIFEST).unwrap().replace("\".\"", "\"/etc\"").replace("../up", "x");
+    let outside = archive(&[("package.toml".to_owned(), outside.into_bytes())]);
     for (content, problem) in [
         (evil.into_inner().unwrap(), "no path below"),
         (no_network, "there is no network"),
         (own_manifest, "no model package"),
+        (outside, "not inside of it"),
         (b"<html>log in</html>".to_vec(), "page of text"),
         (good_archive()[..50_000].to_vec(), "damaged"),
     ] {

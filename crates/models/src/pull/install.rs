@@ -46,7 +46,14 @@ pub(super) struct Description {
     pub licence: String,
     sample_rates: [u32; 1],
     pub serves: Vec<String>,
+    files: Files,
     checksums: BTreeMap<String, String>,
+}
+
+/// Where the network is: in the package's own folder.
+#[derive(Debug, Serialize)]
+struct Files {
+    network: &'static str,
 }
 
 impl Description {
@@ -62,6 +69,7 @@ impl Description {
             licence: String::new(),
             sample_rates: [16_000],
             serves,
+            files: Files { network: "." },
             checksums: BTreeMap::new(),
         }
     }
@@ -144,11 +152,7 @@ pub(super) fn describe(
 ) -> Result<String, PullError> {
     if root.join(MANIFEST).exists() {
         files_are_inside(&root.join(MANIFEST))?;
-        let package = Package::open(root).map_err(|error| PullError::NotAPackage { problem: error.to_string() })?;
-        return match super::is_package_name(&package.name) {
-            true => Ok(package.name),
-            false => Err(PullError::NotAPackage { problem: format!("it is called {:?}", package.name) }),
-        };
+        return opened(root);
     }
     let names = file_names(root)?;
     let missing =
@@ -165,7 +169,16 @@ pub(super) fn describe(
         description.checksums.insert(name, sum);
     }
     write_toml(&root.join(MANIFEST), &description)?;
-    Ok(description.name)
+    opened(root)
+}
+
+/// The name of the package, as the registry will read it.
+fn opened(root: &Path) -> Result<String, PullError> {
+    let package = Package::open(root).map_err(|error| PullError::NotAPackage { problem: error.to_string() })?;
+    match super::is_package_name(&package.name) {
+        true => Ok(package.name),
+        false => Err(PullError::NotAPackage { problem: format!("it is called {:?}", package.name) }),
+    }
 }
 
 /// A manifest may name files anywhere; one that came from elsewhere may not.

@@ -29,6 +29,7 @@ pub use install::{RECORD, Record, record_of};
 pub use published::{Published, find as find_published, published};
 pub use source::Source;
 
+use crate::package::MANIFEST;
 use fetch::Fetcher;
 use hub::Hash;
 use install::{Description, Workshop};
@@ -108,15 +109,15 @@ pub async fn pull(config: &PullConfig, order: &Order, progress: &dyn Progress) -
         return Err(PullError::Malformed { what: name, problem });
     }
     let models = &config.models;
-    let target = models.join(&name);
-    if let Some(there) = installed(&name, &target, order)? {
+    if let Some(there) = installed(models, &name, order)? {
         return Ok(there);
     }
     let language = order.language.clone().or_else(|| Some(source.published()?.languages.first()?.clone()));
     std::fs::create_dir_all(models).map_err(PullError::file("make", models))?;
     let workshop = Workshop::open(models, &name)?;
     let fetcher = Fetcher::new(config.patience.clone(), config.insecure_http)?;
-    let job = Job { config, order, fetcher, workshop, progress, known: install::ledger(models)? };
+    let known = install::ledger(models)?;
+    let job = Job { config, order, fetcher, workshop, progress, known, has_language: language.is_some() };
     let unpacked = job.workshop.unpacked()?;
     let (fetched, bytes) = match &source {
         Source::Hub { repository, revision } => job.repository(repository, revision, &unpacked).await?,
@@ -137,14 +138,19 @@ pub async fn pull(config: &PullConfig, order: &Order, progress: &dyn Progress) -
     Ok(Pulled { name: called, directory: target, fresh: true, record })
 }
 
-/// The package if it is there and may stay.
-fn installed(name: &str, target: &Path, order: &Order) -> Result<Option<Pulled>, PullError> {
-    if !target.exists() {
-        return Ok(None);
+/// The package if it is there and may stay: by its name, or, where nobody chose one, by where it came from.
+fn installed(models: &Path, name: &str, order: &Order) -> Result<Option<Pulled>, PullError> {
+    let there = |name: String, record| {
+        let directory = models.join(&name);
+        (!order.replace).then_some(Pulled { name, directory, fresh: false, record })
+    };
+    let target = models.join(name);
+    if target.exists() {
+        let record = install::record_of(&target).ok_or(PullError::Taken(target))?;
+        return Ok(there(name.to_owned(), record));
     }
-    let record = install::record_of(target).ok_or_else(|| PullError::Taken(target.to_owned()))?;
-    let there = Pulled { name: name.to_owned(), directory: target.to_owned(), fresh: false, record };
-    Ok((!order.replace).then_some(there))
+    let same = pulled(models).into_iter().find(|(_, record)| order.name.is_none() && record.source == order.source);
+    Ok(same.and_then(|(name, record)| there(name, record)))
 }
 
 /// Removes a package that was pulled, and what has come of one that was not finished.
@@ -212,6 +218,8 @@ struct Job<'a> {
     workshop: Workshop,
     progress: &'a dyn Progress,
     known: BTreeMap<String, String>,
+    /// Whether the language need not come with the package.
+    has_language: bool,
 }
 
 impl Job<'_> {
@@ -243,6 +251,10 @@ impl Job<'_> {
             return Err(PullError::Malformed { what: hub.to_string(), problem: "it is no URL of a hub".to_owned() });
         }
         let files = hub::files(&self.fetcher, &hub, repository, revision).await?;
+        // Known before hundreds of megabytes are fetched in vain.
+        if !self.has_language && !files.iter().any(|file| file.name == MANIFEST) {
+            return Err(PullError::NoLanguage(self.order.source.clone()));
+        }
         let (mut sums, mut bytes) = (BTreeMap::new(), 0);
         for file in files {
             let url = hub::file_url(&hub, repository, revision, &file.name);

@@ -5,6 +5,9 @@ use url::Url;
 use super::error::PullError;
 use super::published::{self, Published, archive_name};
 
+/// Who has the published archives as repositories of the same names.
+const PUBLISHERS: [&str; 2] = ["csukuangfj", "k2-fsa"];
+
 /// Where a package comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
@@ -45,14 +48,17 @@ impl Source {
         }
     }
 
-    /// The published model behind it, also when its archive was named in full.
+    /// The published model behind it, also when its archive was named in full, or the repository of its publisher.
     pub fn published(&self) -> Option<&'static Published> {
         match self {
             Source::Published(model) => Some(model),
             Source::Archive(url) => {
                 published::find(archive_name(url.path())).filter(|model| model.archive == url.as_str())
             }
-            Source::Hub { .. } => None,
+            Source::Hub { repository, .. } => {
+                let (owner, name) = repository.split_once('/')?;
+                published::find(name).filter(|model| PUBLISHERS.contains(&owner) && model.name != name)
+            }
         }
     }
 
@@ -61,7 +67,9 @@ impl Source {
         match self {
             Source::Published(model) => &model.name,
             Source::Archive(url) => self.published().map_or(archive_name(url.path()), |model| &model.name),
-            Source::Hub { repository, .. } => repository.rsplit('/').next().unwrap_or(repository),
+            Source::Hub { repository, .. } => {
+                self.published().map_or(repository.rsplit('/').next().unwrap_or(repository), |model| &model.name)
+            }
         }
     }
 }
@@ -83,6 +91,10 @@ mod tests {
         let hub = Source::parse("hf:someone/a-model").unwrap();
         assert_eq!(hub, Source::Hub { repository: "someone/a-model".to_owned(), revision: "main".to_owned() });
         assert_eq!(hub.package_name(), "a-model");
+        let mirrored = Source::parse("hf:csukuangfj/sherpa-onnx-nemo-fast-conformer-ctc-es-1424-int8").unwrap();
+        assert_eq!(mirrored.package_name(), "fastconformer-es");
+        let copied = Source::parse("hf:someone/sherpa-onnx-nemo-fast-conformer-ctc-es-1424-int8").unwrap();
+        assert_eq!(copied.published(), None);
         assert!(matches!(Source::parse("hf:someone/a@v1.0"), Ok(Source::Hub { revision, .. }) if revision == "v1.0"));
     }
 
