@@ -55,7 +55,11 @@ impl Pursuit {
             return None;
         }
         let way = match (segment.audio, recogniser.model().acoustic()) {
-            (Audio::Cepstra(cepstra), _) => Way::Cepstra { mean: mean(&cepstra, &segment.speech), cepstra, done: 0 },
+            (Audio::Cepstra(cepstra), _) => {
+                let own = recogniser.model().phones().map(|phones| phones.of(band).front_end().params().initial_mean);
+                let prior = (own.unwrap_or_default(), recogniser.tuning().short_mean);
+                Way::Cepstra { mean: mean(&cepstra, &segment.speech, prior), cepstra, done: 0 }
+            }
             (Audio::Samples(samples), Acoustic::Tokens(spelt)) => {
                 let stream = Some(Box::new(spelt.model.stream(Mode::Final)));
                 Way::Samples { samples, done: 0, stream, scores: Vec::new() }
@@ -129,9 +133,17 @@ fn run(spelt: &Spelt, samples: &[f32], done: &mut usize, stream: &mut Option<Box
     }
 }
 
-/// The cepstral mean of speech.
-fn mean(cepstra: &[[f32; 13]], speech: &[bool]) -> [f32; 13] {
+/// Frames of speech beside which the mean that the model brings along counts for nothing.
+const LONG: f32 = 100.0;
+
+/// The cepstral mean of speech. That of a single word is nearly the word, so beside little speech the model's own counts for some
+/// frames.
+fn mean(cepstra: &[[f32; 13]], speech: &[bool], (own, weight): ([f32; 13], f32)) -> [f32; 13] {
     let frames = cepstra.iter().zip(speech);
     let spoken: Vec<[f32; 13]> = frames.filter(|(_, speech)| **speech).map(|(frame, _)| *frame).collect();
-    cepstral_mean(if spoken.len() >= SHORTEST { &spoken } else { cepstra })
+    let spoken = if spoken.len() >= SHORTEST { &spoken } else { cepstra };
+    let heard = cepstral_mean(spoken);
+    let count = spoken.len() as f32;
+    let weight = weight * (1.0 - count / LONG).max(0.0);
+    std::array::from_fn(|index| (heard[index] * count + own[index] * weight) / (count + weight))
 }

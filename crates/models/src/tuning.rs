@@ -29,6 +29,8 @@ pub struct Tuning {
     pub posterior_scale: f32,
     /// Confidence by posterior: points of a piecewise linear function, posterior ascending.
     pub calibration: &'static [(f32, f32)],
+    /// How many frames of speech the model's own cepstral mean counts for beside an utterance of none; ever fewer beside longer ones.
+    pub short_mean: f32,
     /// How much the words of a custom model count; the weight is a request's.
     pub mixture: Mixture,
     /// Whether the reading is the one with least expected word errors, rather than the likeliest path.
@@ -49,6 +51,7 @@ impl Default for Tuning {
             lattice_word_penalty: -11.0,
             posterior_scale: 0.09,
             calibration: CALIBRATION,
+            short_mean: 20.0,
             mixture: Mixture::default(),
             minimum_bayes_risk: true,
         }

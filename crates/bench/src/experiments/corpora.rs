@@ -8,6 +8,7 @@ use dictum_models::recogniser::Recogniser;
 
 use crate::Failure;
 use crate::clips::Clip;
+use crate::rare_words::rare_words;
 use crate::teacher::{Teacher, hear};
 
 /// Folders of recordings (by how their names begin), and the text of their domain.
@@ -24,8 +25,18 @@ fn errors(recogniser: &Arc<Recogniser>, clips: &[&Clip]) -> Result<(usize, usize
     Ok(errors)
 }
 
+/// What is taught.
+pub struct Lesson<'a> {
+    /// Folder of the texts.
+    pub texts: &'a Path,
+    /// Customization weights; 0 to 1.
+    pub weights: &'a [f32],
+    /// Whether the rare words of all recordings of the domain are taught beside its text.
+    pub words: bool,
+}
+
 /// Recognises the recordings of each domain with the base model and with a model of the domain's text at each weight.
-pub fn run(teacher: &Teacher, clips: &[Clip], texts: &Path, weights: &[f32], every: usize) -> Result<String, Failure> {
+pub fn run(teacher: &Teacher, clips: &[Clip], lesson: &Lesson<'_>, every: usize) -> Result<String, Failure> {
     let mut table =
         "| recordings | clips | words | weight | word error rate | change |\n|---|---|---|---|---|---|\n".to_owned();
     for (set, text) in DOMAINS {
@@ -33,11 +44,15 @@ pub fn run(teacher: &Teacher, clips: &[Clip], texts: &Path, weights: &[f32], eve
         if clips.is_empty() {
             continue;
         }
-        let custom = teacher.teach(&[], &[&texts.join(text)])?;
+        let mut rare: Vec<&str> =
+            clips.iter().filter(|_| lesson.words).flat_map(|clip| rare_words(teacher, clip)).collect();
+        rare.sort_unstable();
+        rare.dedup();
+        let custom = teacher.teach(&rare, &[&lesson.texts.join(text)])?;
         let (base, words) = errors(&teacher.base, &clips)?;
         let percent = |errors: usize| 100.0 * errors as f64 / words.max(1) as f64;
         table += &format!("| {set} | {} | {words} | base | {:.1} % | |\n", clips.len(), percent(base));
-        for &weight in weights {
+        for &weight in lesson.weights {
             let (taught, _) = errors(&teacher.base.customized(&custom, weight)?, &clips)?;
             let change = 100.0 * (taught as f64 / base.max(1) as f64 - 1.0);
             table += &format!("| {set} | | | {weight} | {:.1} % | {change:+.1} % |\n", percent(taught));

@@ -1,7 +1,10 @@
 //! What custom words cost: time to learn them, memory, and CPU in recognition.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use dictum_language::Grammar;
+use dictum_models::grammar::{GrammarNetwork, GrammarWord};
 use dictum_models::recogniser::Recogniser;
 
 use crate::Failure;
@@ -21,7 +24,7 @@ fn cpu_seconds() -> Result<f64, Failure> {
 pub fn run(teacher: &Teacher, clips: &[Clip], counts: &[usize]) -> Result<String, Failure> {
     let audio = clips.iter().map(Clip::samples).collect::<Result<Vec<_>, Failure>>()?;
     let seconds: f64 = audio.iter().map(|(samples, band)| samples.len() as f64 / f64::from(band.sample_rate())).sum();
-    let cost = |recogniser: &std::sync::Arc<Recogniser>| -> Result<f64, Failure> {
+    let cost = |recogniser: &Arc<Recogniser>| -> Result<f64, Failure> {
         let before = cpu_seconds()?;
         audio.iter().for_each(|samples| drop(hear(recogniser, samples)));
         Ok((cpu_seconds()? - before) / seconds)
@@ -33,7 +36,7 @@ pub fn run(teacher: &Teacher, clips: &[Clip], counts: &[usize]) -> Result<String
         "| words | trained | loaded | size | CPU s/s | against the base model |\n|---|---|---|---|---|---|\n"
             .to_owned();
     table += &format!("| none | | | | {base:.4} | 1.00 |\n");
-    let words = words(teacher, counts.iter().copied().max().unwrap_or(0));
+    let words = words(teacher, counts.iter().copied().max().unwrap_or(0).max(ALTERNATIVES));
     for &count in counts {
         let words: Vec<&str> = words.iter().take(count).map(String::as_str).collect();
         let began = Instant::now();
@@ -52,7 +55,33 @@ pub fn run(teacher: &Teacher, clips: &[Clip], counts: &[usize]) -> Result<String
             with_words / base
         );
     }
+    let grammar = one_of(&words);
+    let say = |word: &str| GrammarWord { pronunciations: teacher.pronounce(word), display_as: None };
+    let began = Instant::now();
+    let grammar = Arc::new(Grammar::parse_abnf(grammar.as_bytes())?);
+    let compiled = began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    let network = GrammarNetwork::new(&teacher.base, grammar, &say);
+    let loaded = began.elapsed().as_secs_f64();
+    let recogniser = teacher.base.with_grammar(&network);
+    cost(&recogniser)?;
+    let with_grammar = cost(&recogniser)?;
+    table += &format!(
+        "| grammar of {ALTERNATIVES} alternatives | {compiled:.3} s | {loaded:.3} s | | {with_grammar:.4} | {:.2} |\n",
+        with_grammar / base
+    );
     Ok(table)
+}
+
+/// Alternatives of the grammar that is measured.
+const ALTERNATIVES: usize = 1_000;
+
+/// A grammar of phrases of one to four words.
+fn one_of(words: &[String]) -> String {
+    let mut words = words.iter().cycle();
+    let phrase = |at: usize| words.by_ref().take(1 + at % 4).cloned().collect::<Vec<_>>().join(" ");
+    let phrases: Vec<String> = (0..ALTERNATIVES).map(phrase).collect();
+    format!("#ABNF 1.0 UTF-8; language en-US; root $one; $one = {};", phrases.join(" | "))
 }
 
 /// Words that the base model does not know: those of the dictionary, then pairs of them in one.

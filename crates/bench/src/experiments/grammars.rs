@@ -90,9 +90,6 @@ fn table(outcomes: &[Outcome]) -> String {
 fn one(recogniser: &Arc<Recogniser>, clip: &Clip, inside: bool, outcome: &mut Outcome) -> Result<(), Failure> {
     let (words, confidence) = hear_with_confidence(recogniser, &clip.samples()?);
     let believed = !words.is_empty() && confidence >= 0.5;
-    if std::env::var_os("SHOW").is_some() {
-        println!("{} {inside} {confidence:.3} {} | {}", outcome.name, words.join(" "), clip.reference.join(" "));
-    }
     if inside {
         outcome.clips += 1;
         outcome.words += clip.reference.len();

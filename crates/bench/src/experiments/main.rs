@@ -5,6 +5,7 @@ mod corpora;
 mod cost;
 mod grammars;
 mod rare_words;
+mod sounds_like;
 mod teacher;
 
 use std::path::PathBuf;
@@ -59,6 +60,15 @@ enum Experiment {
         /// Customization weights.
         #[arg(long, value_delimiter = ',', default_value = "0.3,0.5,0.8")]
         weights: Vec<f32>,
+        /// Teach the rare words of the recordings as well.
+        #[arg(long)]
+        words: bool,
+    },
+    /// Words whose spelling misleads, with and without what they sound like.
+    SoundsLike {
+        /// Customization weight.
+        #[arg(long, default_value_t = 0.3)]
+        weight: f32,
     },
     /// What custom words cost in time, memory and CPU.
     Cost {
@@ -80,9 +90,11 @@ fn main() -> Result<(), Failure> {
         Experiment::RareWords { weight, distractors } => {
             print!("{}", rare_words::run(&teacher, &some(clips), &distractors, weight)?);
         }
-        Experiment::Corpora { texts, weights } => {
-            print!("{}", corpora::run(&teacher, &clips, &texts, &weights, common.every)?);
+        Experiment::Corpora { texts, weights, words } => {
+            let lesson = corpora::Lesson { texts: &texts, weights: &weights, words };
+            print!("{}", corpora::run(&teacher, &clips, &lesson, common.every)?);
         }
+        Experiment::SoundsLike { weight } => print!("{}", sounds_like::run(&teacher, &some(clips), weight)?),
         Experiment::Cost { words } => print!("{}", cost::run(&teacher, &some(clips), &words)?),
         Experiment::Grammars => print!("{}", grammars::run(&teacher, &clips, common.every)?),
     }
@@ -102,6 +114,7 @@ fn tuning(set: &[String]) -> Result<Tuning, Failure> {
             "fit_slope" => tuning.fit_slope = number,
             "grammar_lm_weight" => tuning.grammar.lm_weight = number,
             "grammar_word_penalty" => tuning.grammar.word_penalty = number,
+            "short_mean" => tuning.short_mean = number,
             "grammar_beam" => tuning.grammar.beam = number,
             _ => return Err(format!("--set {key}: there is no such number").into()),
         }

@@ -66,7 +66,7 @@ impl Random {
 }
 
 /// Rare words of a recording.
-fn rare_words<'a>(teacher: &Teacher, clip: &'a Clip) -> Vec<&'a str> {
+pub fn rare_words<'a>(teacher: &Teacher, clip: &'a Clip) -> Vec<&'a str> {
     let rare = |word: &str| teacher.frequency(word).is_none_or(|probability| probability < RARE.ln());
     let mut words: Vec<&str> = clip.reference.iter().map(String::as_str).filter(|word| rare(word)).collect();
     words.sort_unstable();

@@ -57,6 +57,21 @@ impl Teacher {
         self.load(self.train(words, texts)?)
     }
 
+    /// A custom model of words with what they sound like.
+    pub fn teach_sounds(&self, words: &[(&str, &str)]) -> Result<Customization, Failure> {
+        let mut training = Training::new(self.base.model().language_model());
+        let mut taught = Vec::with_capacity(words.len());
+        for &(word, sounds_like) in words {
+            let pronunciations = self.pronouncer.sounds_like(sounds_like)?;
+            let entry = CustomWord { word: word.to_owned(), display_as: None, pronunciations };
+            training.user_word_with(word, entry.share());
+            taught.push(entry);
+        }
+        let mut snapshot = Vec::new();
+        training.write(&mut snapshot)?;
+        self.load(Lesson { snapshot, words: taught })
+    }
+
     /// Trains a custom model of words and texts. Words of the texts that the base model lacks are learnt, too.
     pub fn train(&self, words: &[&str], texts: &[&Path]) -> Result<Lesson, Failure> {
         let lm = self.base.model().language_model();
