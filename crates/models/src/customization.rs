@@ -13,7 +13,9 @@ use dictum_language::custom::{Interpolated, Mixture, NEVER, Snapshot};
 use dictum_language::{Bigrams, LanguageModel, LmError, WordId};
 use serde::{Deserialize, Serialize};
 
-use crate::recogniser::{DisplayForms, Recogniser};
+use crate::recogniser::Recogniser;
+pub use crate::wording::Mapping;
+use crate::wording::Writing;
 
 /// A word that a custom model teaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +44,7 @@ pub struct Customization {
     lexicon: Arc<Lexicon>,
     overlay: Arc<Network>,
     look_ahead: Arc<LookAheadCache>,
-    display: Arc<DisplayForms>,
+    writing: Option<Arc<Writing>>,
 }
 
 /// Memory for look-ahead tables of one custom model.
@@ -51,15 +53,21 @@ const LOOK_AHEAD_BYTES: usize = 16 << 20;
 impl Customization {
     /// Compiles the words of a snapshot that was trained over the base model of `recogniser`. Words that the snapshot does not
     /// know, and pronunciations with units that the acoustic model lacks or that the base vocabulary has already, stay out.
-    pub fn new(recogniser: &Recogniser, lm: Arc<Snapshot>, words: &[CustomWord]) -> Customization {
+    /// `mappings` are what transcripts have in the place of words in a row.
+    pub fn new(
+        recogniser: &Recogniser,
+        lm: Arc<Snapshot>,
+        words: &[CustomWord],
+        mappings: Vec<Mapping>,
+    ) -> Customization {
         let (base, acoustic) = (recogniser.graph(), recogniser.model().acoustic());
         let vocabulary = lm.shared_vocabulary();
         let mut lexicon = Lexicon::over(Arc::clone(&base.lexicon));
-        let mut display = DisplayForms::default();
+        let mut writing = Writing { mappings, ..Writing::default() };
         for entry in words {
             let Some(word) = vocabulary.id(&entry.word) else { continue };
             if let Some(form) = &entry.display_as {
-                display.insert(word, form.clone());
+                writing.forms.insert(word, form.clone());
             }
             let known = base.look_ahead.pronunciations(word);
             for units in entry.pronunciations.iter().filter_map(|names| acoustic.units(names)) {
@@ -74,8 +82,8 @@ impl Customization {
         let share = |word: WordId| lm.user_share(word).unwrap_or(f32::NEG_INFINITY);
         let look_ahead =
             LookAheadCache::custom(&base.look_ahead, Arc::clone(&overlay), &lexicon, bigrams, &share, LOOK_AHEAD_BYTES);
-        let (lexicon, look_ahead, display) = (Arc::new(lexicon), Arc::new(look_ahead), Arc::new(display));
-        Customization { lm, lexicon, overlay, look_ahead, display }
+        let (lexicon, look_ahead) = (Arc::new(lexicon), Arc::new(look_ahead));
+        Customization { lm, lexicon, overlay, look_ahead, writing: writing.shared() }
     }
 
     /// Bytes held, look-ahead tables left out.
@@ -119,7 +127,7 @@ impl Recogniser {
             lm: self.model().open(Arc::new(lm) as Arc<dyn LanguageModel>),
             ..SearchGraph::clone(self.graph())
         };
-        Ok(Arc::new(self.on(graph, Some(Arc::clone(&customization.display)))))
+        Ok(Arc::new(self.on(graph, customization.writing.clone())))
     }
 }
 

@@ -11,12 +11,13 @@ use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_language::{Bigrams, Grammar, LanguageModel};
 
-use crate::recogniser::{DisplayForms, Recogniser};
+use crate::recogniser::Recogniser;
+use crate::wording::Writing;
 
 /// A grammar, ready to be searched.
 pub struct GrammarNetwork {
     graph: SearchGraph,
-    display: Option<Arc<DisplayForms>>,
+    writing: Option<Arc<Writing>>,
 }
 
 /// Memory for look-ahead tables of one grammar.
@@ -36,10 +37,10 @@ impl GrammarNetwork {
     pub fn new(recogniser: &Recogniser, grammar: Arc<Grammar>, word: &dyn Fn(&str) -> GrammarWord) -> GrammarNetwork {
         let acoustic = recogniser.model().acoustic();
         let mut lexicon = Lexicon::new(recogniser.graph().lexicon.fillers().to_vec());
-        let mut display = DisplayForms::default();
+        let mut writing = Writing::default();
         for (id, text) in grammar.vocabulary().iter().skip(1) {
             let GrammarWord { pronunciations, display_as } = word(text);
-            display.extend(display_as.map(|form| (id, form)));
+            writing.forms.extend(display_as.map(|form| (id, form)));
             for units in pronunciations.iter().filter_map(|names| acoustic.units(names)) {
                 lexicon.add(id, &units);
             }
@@ -56,7 +57,7 @@ impl GrammarNetwork {
             histories: Histories::States,
             look_ahead: Arc::new(look_ahead),
         };
-        GrammarNetwork { graph, display: (!display.is_empty()).then(|| Arc::new(display)) }
+        GrammarNetwork { graph, writing: writing.shared() }
     }
 
     /// Bytes held, look-ahead tables left out.
@@ -68,6 +69,6 @@ impl GrammarNetwork {
 impl Recogniser {
     /// This model, recognising what a grammar generates.
     pub fn with_grammar(&self, grammar: &GrammarNetwork) -> Arc<Recogniser> {
-        Arc::new(self.on(grammar.graph.clone(), grammar.display.clone()))
+        Arc::new(self.on(grammar.graph.clone(), grammar.writing.clone()))
     }
 }

@@ -7,13 +7,13 @@ use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
 use dictum_decoder::result::{Interim, Utterance};
 use dictum_language::{Bigrams, LanguageModel, NgramModel, OpenVocabulary, Pronouncer, SoundsLike, WordId, as_piece};
-use rustc_hash::FxHashMap;
 
 use crate::acoustic::{Acoustic, Phones};
 use crate::error::ModelsError;
 use crate::package::PackageFiles;
 pub use crate::session::Session;
 use crate::tuning::Tuning;
+use crate::wording::{Mapping, Writing};
 use crate::work_space::{Idle, Lent, Purpose};
 
 /// What one session wants of the recogniser. `Default` is what a request without parameters gets.
@@ -152,11 +152,8 @@ pub struct Recogniser {
     model: Arc<Model>,
     graph: Arc<SearchGraph>,
     /// How words are written where they are not written as they are.
-    display: Option<Arc<DisplayForms>>,
+    writing: Option<Arc<Writing>>,
 }
-
-/// How words are written in transcripts, where not as they are in the vocabulary.
-pub type DisplayForms = FxHashMap<WordId, String>;
 
 /// Memory for look-ahead tables, which all sessions share. Those of all words of the default model take about as much; with
 /// less, many sessions at once keep building what others have just let go of.
@@ -202,12 +199,12 @@ impl Recogniser {
             histories: Histories::LastWord,
         };
         let model = Model { acoustic, lm, network, tuning, idle: Idle::default() };
-        Ok(Recogniser { model: Arc::new(model), graph: Arc::new(graph), display: None })
+        Ok(Recogniser { model: Arc::new(model), graph: Arc::new(graph), writing: None })
     }
 
     /// A recogniser on another graph of the same model.
-    pub(crate) fn on(&self, graph: SearchGraph, display: Option<Arc<DisplayForms>>) -> Recogniser {
-        Recogniser { model: Arc::clone(&self.model), graph: Arc::new(graph), display }
+    pub(crate) fn on(&self, graph: SearchGraph, writing: Option<Arc<Writing>>) -> Recogniser {
+        Recogniser { model: Arc::clone(&self.model), graph: Arc::new(graph), writing }
     }
 
     /// Starts a session.
@@ -240,8 +237,13 @@ impl Recogniser {
         if let (Some((token, _)), Acoustic::Tokens(spelt)) = (as_piece(word), &self.model.acoustic) {
             return spelt.written(token);
         }
-        let display = self.display.as_ref().and_then(|forms| forms.get(&word));
-        display.map_or_else(|| self.graph.lm.vocabulary().word(word), String::as_str)
+        let form = self.writing.as_ref().and_then(|writing| writing.forms.get(&word));
+        form.map_or_else(|| self.graph.lm.vocabulary().word(word), String::as_str)
+    }
+
+    /// What is written for several words in a row.
+    pub(crate) fn mappings(&self) -> &[Mapping] {
+        self.writing.as_ref().map_or(&[], |writing| &writing.mappings)
     }
 
     /// Work space for one utterance.

@@ -42,7 +42,7 @@ impl Classroom {
         let mut bytes = Vec::new();
         training.write(&mut bytes).unwrap();
         let snapshot = Snapshot::parse(bytes, lm.shared_vocabulary()).unwrap();
-        Customization::new(&self.base, Arc::new(snapshot), words)
+        Customization::new(&self.base, Arc::new(snapshot), words, Vec::new())
     }
 
     fn grammar(&self, text: &str) -> Arc<Recogniser> {

@@ -106,7 +106,7 @@ impl Teacher {
     pub fn load(&self, lesson: Lesson) -> Result<Customization, Failure> {
         let lm = self.base.model().language_model();
         let snapshot = Arc::new(Snapshot::parse(lesson.snapshot, lm.shared_vocabulary())?);
-        Ok(Customization::new(&self.base, snapshot, &lesson.words))
+        Ok(Customization::new(&self.base, snapshot, &lesson.words, Vec::new()))
     }
 
     fn word(&self, word: &str) -> CustomWord {

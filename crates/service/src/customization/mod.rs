@@ -67,6 +67,8 @@ pub(crate) struct Language {
     pub(crate) pronouncer: Option<Pronouncer>,
     /// Whether words of corpora are listed (corpora-words-grammars.md section 2.2).
     pub(crate) lists_words: bool,
+    /// Whether words may be there to be written only (section 3.4).
+    pub(crate) maps: bool,
 }
 
 impl Language {
@@ -103,7 +105,8 @@ impl Customizations {
         let recogniser = self.service.recogniser(entry).await?;
         let pronouncer = recogniser.model().pronouncer(SoundsLike::of_language(&entry.info.language));
         let lists_words = entry.info.generation == Generation::Previous;
-        let language = Arc::new(Language { recogniser, pronouncer, lists_words });
+        let maps = entry.info.generation == Generation::Large;
+        let language = Arc::new(Language { recogniser, pronouncer, lists_words, maps });
         self.languages.lock().insert(name, Arc::clone(&language));
         Ok(language)
     }

@@ -145,7 +145,8 @@ impl Customizations {
             let recogniser = &language.recogniser;
             // The name goes when this ends; the mapping keeps what is behind it.
             let snapshot = Snapshot::open(file.path(), recogniser.model().language_model().shared_vocabulary())?;
-            let model = Customization::new(recogniser, Arc::new(snapshot), &vocabulary.words);
+            let model =
+                Customization::new(recogniser, Arc::new(snapshot), &vocabulary.words, vocabulary.mappings.clone());
             let taught: HashMap<&str, &CustomWord> =
                 vocabulary.words.iter().map(|word| (word.word.as_str(), word)).collect();
             let mut grammars = HashMap::new();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dictum_language::check_word;
+use dictum_models::customization::Mapping;
 use dictum_store::{Resource, ResourceKind, ResourceStatus, WordRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,6 +76,29 @@ pub(crate) struct Definition {
     pub(crate) mapping_only: Option<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<(String, String)>,
+}
+
+impl Definition {
+    /// Whether the word is there to be written only (section 3.4). Clients send a truth value, its name, or either in a list.
+    pub(crate) fn only_maps(&self) -> bool {
+        let says_so = |value: &Value| value.as_bool() == Some(true) || value.as_str() == Some("true");
+        match &self.mapping_only {
+            Some(Value::Array(values)) => values.iter().any(says_so),
+            Some(value) => says_so(value),
+            None => false,
+        }
+    }
+
+    /// What is written as this word: whatever sounds like it.
+    pub(crate) fn mappings(&self, word: &str) -> Vec<Mapping> {
+        let display_as = self.display_as.as_deref().filter(|form| !form.is_empty()).unwrap_or(word);
+        let said = |text: &String| -> Vec<String> {
+            let words = text.split([' ', '-']).map(|word| word.trim_end_matches('.').to_lowercase());
+            words.filter(|word| !word.is_empty()).collect()
+        };
+        let items = self.sounds_like.iter().flatten().map(said).filter(|said| !said.is_empty());
+        items.map(|said| Mapping { said, display_as: display_as.to_owned() }).collect()
+    }
 }
 
 /// The definition of a row; none when the word was deleted.

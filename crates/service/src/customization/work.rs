@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use dictum_language::custom::corpus::{CorpusError, analyse, rules};
 use dictum_language::custom::{Counts, Limits, Training};
 use dictum_language::{Grammar, LmError, UnitNames};
-use dictum_models::customization::CustomWord;
+use dictum_models::customization::{CustomWord, Mapping};
 use dictum_store::ResourceKind;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,9 @@ pub(super) fn analyse_resource(
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Vocabulary {
     pub(super) words: Vec<CustomWord>,
+    /// What is only written otherwise.
+    #[serde(default)]
+    pub(super) mappings: Vec<Mapping>,
     /// Compiled grammars by name, in base64.
     pub(super) grammars: BTreeMap<String, String>,
 }
@@ -121,10 +124,16 @@ pub(super) fn train(
     let base = language.recogniser.model().language_model();
     let mut training = Training::new(base);
     let mut taught = Vec::new();
+    let mut mappings = Vec::new();
     for (word, known) in words {
         let by_user = known.definition.is_some();
         let wrong = known.definition.as_ref().is_some_and(|definition| !definition.errors.is_empty());
         if wrong || !by_user && user_words_only {
+            continue;
+        }
+        if let Some(definition) = known.definition.as_ref().filter(|definition| language.maps && definition.only_maps())
+        {
+            mappings.extend(definition.mappings(word));
             continue;
         }
         let said = pronunciations(language, word, known);
@@ -159,7 +168,7 @@ pub(super) fn train(
     snapshot.rewind()?;
     // Strings and lists of them always serialise.
     let grammars = grammars.into_iter().map(|(name, bytes)| (name, STANDARD.encode(bytes))).collect();
-    let vocabulary = Vocabulary { words: taught, grammars };
+    let vocabulary = Vocabulary { words: taught, mappings, grammars };
     Ok(Trained { snapshot, vocabulary: serde_json::to_vec(&vocabulary).unwrap_or_default() })
 }
 
