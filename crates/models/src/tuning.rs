@@ -59,7 +59,7 @@ impl Default for Tuning {
 }
 
 /// A word that is spelt is one of some ten thousand that a language model does not know, and its pieces are told by sound.
-const SPELLING: Spelling = Spelling { first: -9.0, later: -1.0 };
+const SPELLING: Spelling = Spelling { first: -14.0, later: -2.0 };
 
 /// Scores of a CTC model are probabilities of tokens, a few in a word, so beams are narrow and language counts as it is.
 fn ctc() -> SearchConfig {

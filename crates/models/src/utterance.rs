@@ -177,7 +177,11 @@ impl UtteranceDecoder {
     fn alternatives(&self, start: f64, lattice: &Lattice, best: Alternative) -> Vec<Alternative> {
         let mut alternatives = vec![best];
         if self.options.max_alternatives > 1 {
-            for reading in n_best(lattice, self.options.max_alternatives) {
+            let readings = match self.recogniser.model().acoustic() {
+                Acoustic::Phones(_) => 1,
+                Acoustic::Tokens(_) => READINGS,
+            };
+            for reading in n_best(lattice, readings * self.options.max_alternatives) {
                 let found = reading.words.iter().map(|&(word, begin, end)| Found {
                     word,
                     start: self.seconds(start, f64::from(begin)),
@@ -252,6 +256,9 @@ fn keyword_words(recogniser: &Recogniser, keyword: &str) -> Option<Vec<WordId>> 
     let words: Option<Vec<WordId>> = spoken.split_whitespace().map(|word| vocabulary.id(word)).collect();
     words.filter(|words| !words.is_empty())
 }
+
+/// Readings that are looked at for each alternative: pieces may spell what is there as a word, and words be spelt in several ways.
+const READINGS: usize = 4;
 
 /// How many tokens beside the words of a phrase weigh as much as a frame of a word.
 const TOKENS_BESIDE: f32 = 6.0;

@@ -12,7 +12,7 @@ use crate::clips::Clip;
 use crate::teacher::{Teacher, hear};
 
 /// CPU seconds of this process so far.
-fn cpu_seconds() -> Result<f64, Failure> {
+pub fn cpu_seconds() -> Result<f64, Failure> {
     let text = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = text.rfind(')').and_then(|at| text.get(at + 2..)).ok_or("no name in /proc/self/stat")?;
     let fields: Vec<&str> = after_name.split(' ').collect();
@@ -85,7 +85,7 @@ fn one_of(words: &[String]) -> String {
 }
 
 /// Words that the base model does not know: those of the dictionary, then pairs of them in one.
-fn words(teacher: &Teacher, most: usize) -> Vec<String> {
+pub fn words(teacher: &Teacher, most: usize) -> Vec<String> {
     let plain = |word: &str| word.len() > 2 && word.bytes().all(|letter| letter.is_ascii_lowercase());
     let known: Vec<&str> = teacher.dictionary().iter().map(|(word, _)| word).filter(|word| plain(word)).collect();
     let mut words: Vec<String> =

@@ -4,6 +4,7 @@ mod clips;
 mod corpora;
 mod cost;
 mod grammars;
+mod neural;
 mod rare_words;
 mod sounds_like;
 mod teacher;
@@ -78,6 +79,18 @@ enum Experiment {
     },
     /// Speech that a grammar generates, and speech that it does not.
     Grammars,
+    /// What searching costs beside the network of a neural model, with many words.
+    Neural {
+        /// The model package.
+        #[arg(long, default_value = "models/en-digits-commands-names")]
+        package: PathBuf,
+        /// Words of the lexicon, with the trigrams of the default model.
+        #[arg(long, default_value_t = 200_000)]
+        lexicon: usize,
+        /// Custom words.
+        #[arg(long, default_value_t = 10_000)]
+        words: usize,
+    },
 }
 
 fn main() -> Result<(), Failure> {
@@ -96,6 +109,9 @@ fn main() -> Result<(), Failure> {
         }
         Experiment::SoundsLike { weight } => print!("{}", sounds_like::run(&teacher, &some(clips), weight)?),
         Experiment::Cost { words } => print!("{}", cost::run(&teacher, &some(clips), &words)?),
+        Experiment::Neural { package, lexicon, words } => {
+            print!("{}", neural::run(&teacher, &some(clips), &package, lexicon, words)?);
+        }
         Experiment::Grammars => print!("{}", grammars::run(&teacher, &clips, common.every)?),
     }
     Ok(())

@@ -10,7 +10,7 @@ use dictum_language::custom::{Counts, Limits, Snapshot, Training};
 use dictum_language::scoring::normalise;
 use dictum_language::{Dictionary, Pronouncer, SoundsLike};
 use dictum_models::customization::{CustomWord, Customization};
-use dictum_models::package::{DEBIAN_DIRECTORY, Package};
+use dictum_models::package::{DEBIAN_DIRECTORY, Package, SphinxFiles};
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
 use dictum_models::tuning::Tuning;
 
@@ -20,6 +20,8 @@ use crate::Failure;
 pub struct Teacher {
     pub base: Arc<Recogniser>,
     pronouncer: Pronouncer,
+    /// Words to choose from: those of the default model's dictionary.
+    dictionary: Dictionary,
 }
 
 /// What a training makes.
@@ -29,16 +31,21 @@ pub struct Lesson {
 }
 
 impl Teacher {
+    /// With the default model.
     pub fn new(tuning: Tuning) -> Result<Teacher, Failure> {
         let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
-        let base = Arc::new(Recogniser::load_tuned(&package.name, &package.files, tuning)?);
+        Teacher::with(Recogniser::load_tuned(&package.name, &package.files, tuning)?)
+    }
+
+    /// With any English model.
+    pub fn with(base: Recogniser) -> Result<Teacher, Failure> {
         let pronouncer = base.model().pronouncer(Some(SoundsLike::English)).ok_or("no pronunciations")?;
-        Ok(Teacher { base, pronouncer })
+        let dictionary = Dictionary::open(SphinxFiles::debian(Path::new(DEBIAN_DIRECTORY)).dictionary)?;
+        Ok(Teacher { base: Arc::new(base), pronouncer, dictionary })
     }
 
     pub fn dictionary(&self) -> &Dictionary {
-        let phones = self.base.model().phones();
-        &phones.expect("experiments are with the default model").dictionary
+        &self.dictionary
     }
 
     /// ln p of a word in the base model; none if it is not in its vocabulary.
