@@ -156,7 +156,9 @@ impl Lattice {
         let (forward, _) = self.best_scores();
         let ends = 0..self.nodes.len();
         let total = |node: usize| forward[node] + self.nodes[node].end_score;
-        let mut at = ends.max_by(|&a, &b| total(a).total_cmp(&total(b))).unwrap_or(0) as u32;
+        let end = ends.max_by(|&a, &b| total(a).total_cmp(&total(b))).filter(|&end| total(end) > f32::NEG_INFINITY);
+        // Without a path to an end there is none: no phrase of a grammar was complete.
+        let mut at = end.unwrap_or(0) as u32;
         while at != 0 {
             let first = self.arcs.partition_point(|arc| arc.to < at);
             let into = self.arcs[first..].iter().take_while(|arc| arc.to == at);

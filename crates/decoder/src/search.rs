@@ -28,7 +28,7 @@ use dictum_language::LmState;
 use crate::graph::{Histories, SearchGraph, TreeCopy};
 use crate::instances::{ANY_TAIL, DEAD, Hmm, Instances, TAIL};
 use crate::lexicon::PronunciationId;
-use crate::network::{MAX_PHONES, NO_LABEL, NOTHING_BARRED, Network};
+use crate::network::{FanClass, MAX_PHONES, NO_LABEL, NOTHING_BARRED, Network};
 use crate::node_best::NodeBest;
 use crate::topology::Shape;
 pub use config::{SearchConfig, begins_word};
@@ -449,6 +449,12 @@ impl Search {
         }
         for index in node.first_final..node.first_final + u32::from(node.final_count) {
             let last = network.last(index);
+            // With tokens the next frame tells most words apart, before the language model is asked.
+            let most = exit + TRIGRAM_SLACK * weight;
+            let heard = |class: &FanClass| most + self.loss(&class.shape) > self.threshold;
+            if !self.upcoming.is_empty() && !network.fan(last.fan).iter().any(heard) {
+                continue;
+            }
             let score = if last.labelled { bare + self.word_score(history, last.pronunciation) } else { exit };
             self.enter_final(network, index, tail, score, history, NOTHING_BARRED);
         }

@@ -21,6 +21,8 @@ pub struct Tuning {
     pub fit_slope: f32,
     /// Lattice beam, natural log at acoustic scale.
     pub lattice_beam: f32,
+    /// The same where a grammar says what can be recognised: its phrases are few, and that which fits may be far from the best.
+    pub grammar_lattice_beam: f32,
     /// Language model weight with which lattices are read; the search uses its own.
     pub lattice_lm_weight: f32,
     /// Word penalty with which lattices are read.
@@ -47,6 +49,7 @@ impl Default for Tuning {
             least_fit: -4.6,
             fit_slope: 1.5,
             lattice_beam: 60.0,
+            grammar_lattice_beam: 60.0,
             lattice_lm_weight: 10.0,
             lattice_word_penalty: -11.0,
             posterior_scale: 0.09,
@@ -64,12 +67,12 @@ const SPELLING: Spelling = Spelling { first: -14.0, later: -2.0 };
 /// Scores of a CTC model are probabilities of tokens, a few in a word, so beams are narrow and language counts as it is.
 fn ctc() -> SearchConfig {
     SearchConfig {
-        beam: 16.0,
-        phone_beam: 16.0,
-        last_phone_beam: 14.0,
-        word_beam: 12.0,
-        copy_beam: 6.0,
-        max_active: 4_000,
+        beam: 9.0,
+        phone_beam: 9.0,
+        last_phone_beam: 8.0,
+        word_beam: 7.0,
+        copy_beam: 3.5,
+        max_active: 2_000,
         phone_look_ahead: 0,
         phone_look_ahead_weight: 1.0,
         lm_weight: 0.5,
@@ -123,11 +126,11 @@ impl Tuning {
         Tuning {
             search: ctc(),
             interim: SearchConfig {
-                beam: 10.0,
-                phone_beam: 10.0,
-                last_phone_beam: 9.0,
-                word_beam: 8.0,
-                max_active: 1_000,
+                beam: 7.0,
+                phone_beam: 7.0,
+                last_phone_beam: 6.0,
+                word_beam: 5.0,
+                max_active: 800,
                 lattice: false,
                 ..ctc()
             },
@@ -142,7 +145,8 @@ impl Tuning {
             },
             least_fit: -2.5,
             fit_slope: 2.0,
-            lattice_beam: 10.0,
+            lattice_beam: 6.0,
+            grammar_lattice_beam: 30.0,
             lattice_lm_weight: 0.5,
             lattice_word_penalty: 0.5,
             posterior_scale: 0.7,

@@ -72,7 +72,8 @@ impl UtteranceDecoder {
         let (start, work) = pursuit.into_found()?;
         self.statistics += work.statistics();
         let tuning = self.recogniser.tuning();
-        let mut lattice = Lattice::build(&work.search, tuning.lattice_beam);
+        let beam = if work.has_grammar() { tuning.grammar_lattice_beam } else { tuning.lattice_beam };
+        let mut lattice = Lattice::build(&work.search, beam);
         if work.has_grammar() {
             return self.phrase(start, &lattice, &work, ended_by);
         }

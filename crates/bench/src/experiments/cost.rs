@@ -1,5 +1,6 @@
 //! What custom words cost: time to learn them, memory, and CPU in recognition.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -91,7 +92,9 @@ pub fn words(teacher: &Teacher, most: usize) -> Vec<String> {
     let mut words: Vec<String> =
         known.iter().filter(|word| teacher.frequency(word).is_none()).map(|&word| word.to_owned()).collect();
     let pairs = known.iter().step_by(3).zip(known.iter().skip(7_001)).map(|(a, b)| format!("{a}{b}"));
-    words.extend(pairs.filter(|word| word.len() < 20));
+    words.extend(pairs.filter(|word| word.len() < 20 && teacher.frequency(word).is_none()));
+    let mut seen = HashSet::new();
+    words.retain(|word| seen.insert(word.clone()));
     words.truncate(most);
     words
 }

@@ -90,6 +90,9 @@ enum Experiment {
         /// Custom words.
         #[arg(long, default_value_t = 10_000)]
         words: usize,
+        /// Beam of the search, if not the usual one; the beams within it are narrowed alike.
+        #[arg(long)]
+        beam: Option<f32>,
     },
 }
 
@@ -109,8 +112,9 @@ fn main() -> Result<(), Failure> {
         }
         Experiment::SoundsLike { weight } => print!("{}", sounds_like::run(&teacher, &some(clips), weight)?),
         Experiment::Cost { words } => print!("{}", cost::run(&teacher, &some(clips), &words)?),
-        Experiment::Neural { package, lexicon, words } => {
-            print!("{}", neural::run(&teacher, &some(clips), &package, lexicon, words)?);
+        Experiment::Neural { package, lexicon, words, beam } => {
+            let setting = neural::Setting { package: &package, lexicon, words, beam };
+            print!("{}", neural::run(&teacher, &some(clips), &setting)?);
         }
         Experiment::Grammars => print!("{}", grammars::run(&teacher, &clips, common.every)?),
     }

@@ -9,6 +9,7 @@ use dictum_language::NgramModel;
 use dictum_models::acoustic::Acoustic;
 use dictum_models::package::{CtcFiles, DEBIAN_DIRECTORY, PackageFiles, SphinxFiles};
 use dictum_models::recogniser::Recogniser;
+use dictum_models::tuning::Tuning;
 use dictum_neural::Mode;
 
 use crate::Failure;
@@ -16,15 +17,29 @@ use crate::clips::Clip;
 use crate::cost::{cpu_seconds, words};
 use crate::teacher::{Teacher, hear};
 
+/// What is measured.
+pub struct Setting<'a> {
+    /// The model package.
+    pub package: &'a Path,
+    /// Words of the lexicon.
+    pub lexicon: usize,
+    /// Custom words.
+    pub words: usize,
+    /// Beam of the search, if not the usual one.
+    pub beam: Option<f32>,
+}
+
 /// CPU seconds for a second of audio: of the network alone on the recordings, of recognition with a list of words that nobody says,
 /// with the lexicon and its trigrams, and with custom words beside it.
-pub fn run(
-    teacher: &Teacher,
-    clips: &[Clip],
-    package: &Path,
-    lexicon: usize,
-    custom: usize,
-) -> Result<String, Failure> {
+pub fn run(teacher: &Teacher, clips: &[Clip], setting: &Setting<'_>) -> Result<String, Failure> {
+    let &Setting { package, lexicon, words: custom, beam } = setting;
+    let mut tuning = Tuning::ctc();
+    if let Some(beam) = beam {
+        let share = beam / tuning.search.beam;
+        let search = &mut tuning.search;
+        let beams = [&mut search.beam, &mut search.phone_beam, &mut search.last_phone_beam, &mut search.word_beam];
+        beams.into_iter().chain([&mut search.copy_beam]).for_each(|beam| *beam *= share);
+    }
     let wide =
         |clip: &Clip| clip.samples().map(|(samples, band)| (band.sample_rate() == 16_000).then_some((samples, band)));
     let audio: Vec<_> = clips.iter().filter_map(|clip| wide(clip).transpose()).collect::<Result<_, Failure>>()?;
@@ -32,7 +47,7 @@ pub fn run(
     let load = |language_model: Option<&Path>| -> Result<Recogniser, Failure> {
         let language_model = language_model.map(Path::to_owned);
         let files = PackageFiles::Ctc(CtcFiles { network: package.to_owned(), language_model, words: None });
-        Ok(Recogniser::load("experiment", &files)?)
+        Ok(Recogniser::load_tuned("experiment", &files, tuning.clone())?)
     };
     let cost = |recogniser: &Arc<Recogniser>| -> Result<f64, Failure> {
         audio.iter().for_each(|samples| drop(hear(recogniser, samples)));
