@@ -108,6 +108,11 @@ impl Spelt {
         &self.written[usize::from(token)]
     }
 
+    /// What a chain of tokens spells, where they may be pieces of characters.
+    pub fn read(&self, written: &str) -> String {
+        self.model.tokens().read(written)
+    }
+
     /// Ends the scores of an utterance: with tokens that stand behind words, one frame more, in which the last word may end.
     pub fn end(&self, scores: &mut Vec<f32>) {
         let Ctc { blank, separator } = self.topology();
@@ -125,7 +130,7 @@ impl Spelt {
             if word.starts_with('<') && word.ends_with('>') {
                 continue;
             }
-            for units in self.tokenizer.segment(word, WAYS) {
+            for units in self.tokenizer.segment(&self.model.tokens().written(word), WAYS) {
                 lexicon.add(id, &units);
             }
         }

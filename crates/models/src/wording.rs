@@ -7,6 +7,7 @@ use dictum_language::{PieceRole, WordId, as_piece};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::acoustic::Acoustic;
 use crate::recogniser::Recogniser;
 
 /// How words are written where they are not written as they are in the vocabulary.
@@ -51,6 +52,8 @@ pub struct Found {
 /// written behind the word before it.
 pub fn words(recogniser: &Recogniser, found: impl IntoIterator<Item = Found>) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
+    // Whether each word was spelt.
+    let mut spelt = Vec::new();
     for Found { word, start, end, confidence } in found {
         match (as_piece(word), words.last_mut()) {
             (Some((_, PieceRole::Mark)), Some(last)) => last.text += recogniser.written(word),
@@ -59,7 +62,15 @@ pub fn words(recogniser: &Recogniser, found: impl IntoIterator<Item = Found>) ->
                 last.end = end;
                 last.confidence = last.confidence.min(confidence);
             }
-            _ => words.push(Word { text: recogniser.written(word).to_owned(), start, end, confidence }),
+            (piece, _) => {
+                words.push(Word { text: recogniser.written(word).to_owned(), start, end, confidence });
+                spelt.push(piece.is_some());
+            }
+        }
+    }
+    if let Acoustic::Tokens(model) = recogniser.model().acoustic() {
+        for (word, _) in words.iter_mut().zip(spelt).filter(|(_, spelt)| *spelt) {
+            word.text = model.read(&word.text);
         }
     }
     words.retain(|word| !word.text.is_empty());
