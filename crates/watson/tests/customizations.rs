@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::socket::{Socket, transcript};
 use common::{Reply, Request, Server, audio, has_model};
 use dictum_store::{OwnLimit, OwnQuota, Quota};
 use serde_json::{Value, json};
@@ -387,6 +388,18 @@ async fn what_was_trained_is_recognised_with() {
     let unknown = recognise(format!("language_customization_id={stranger}")).await;
     assert_eq!(refusal(&unknown), (401, format!("Invalid customization_id '{stranger}' for user")));
 
+    // websocket.md: the model is the connection's, weight and grammar are the request's.
+    let mut socket = Socket::connect(&server, &custom).await;
+    let start = json!({ "content-type": "audio/wav", "customization_weight": 0.3 });
+    let heard = transcript(&socket.request(start, &recording, 8_192).await);
+    assert!(heard.contains("Shown"), "{heard}");
+    let start = json!({ "content-type": "audio/wav", "customization_weight": 0.0 });
+    assert!(!transcript(&socket.request(start, &recording, 8_192).await).contains("Shown"));
+    let start = json!({ "content-type": "audio/wav", "grammar_name": "said" });
+    let heard = transcript(&socket.request(start, &recording, 8_192).await);
+    assert_eq!(heard.trim(), said.replace(&word, "Shown"));
+    socket.close().await;
+
     let job = Request::new("POST", &format!("/v1/recognitions?{custom}")).header("Content-Type", "audio/wav");
     let job = server.send(job.body(recording.clone())).await;
     assert_eq!(job.status, 201, "{}", job.text());
@@ -402,6 +415,33 @@ async fn what_was_trained_is_recognised_with() {
     assert!(document["results"].to_string().contains("Shown"), "{document}");
     assert_eq!(send(&server, "POST", &format!("{model}/reset")).await.status, 200);
     assert_eq!(recognise(custom).await.status, 400);
+    workers.end().await;
+}
+
+/// corpora-words-grammars.md section 3.4: with a model of a bare language tag, such words are written and nothing is learnt.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_for_mapping_only_are_only_written() {
+    let test = "words_for_mapping_only_are_only_written";
+    let Some((rate, samples)) = audio::spoken_for(test).filter(|_| has_model(test)) else { return };
+    let recording = audio::wav(*rate, 1, samples);
+    let server = Server::with_model().await;
+    let workers = server.workers(1);
+    let said = server.recognize("model=en-US", "audio/wav", recording.clone()).await.transcript();
+    let said: Vec<&str> = said.split_whitespace().collect();
+    let body = json!({ "name": "Mapped", "base_model_name": "en-US" });
+    let made = post(&server, "/v1/customizations", body).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let id = made.json()["customization_id"].as_str().unwrap().to_owned();
+    let model = format!("/v1/customizations/{id}");
+    let two = said[..2].join(" ");
+    let word = json!({ "word": "HHonors", "sounds_like": [two], "display_as": "HHonors®", "mapping_only": true });
+    assert_eq!(post(&server, &format!("{model}/words"), json!({ "words": [word] })).await.status, 201);
+    assert_eq!(send(&server, "POST", &format!("{model}/train")).await.status, 200);
+    assert_eq!(settled(&server, &model).await["status"], "available");
+    let query = format!("model=en-US&language_customization_id={id}");
+    let mapped = server.recognize(&query, "audio/wav", recording).await.transcript();
+    let expected = [&["HHonors®"], &said[2..]].concat().join(" ");
+    assert_eq!(mapped.trim(), expected);
     workers.end().await;
 }
 
