@@ -363,7 +363,7 @@ pub struct PullArgs {
     /// Accept that the same URL now gives something else than the first time.
     #[arg(long)]
     pub accept_changed: bool,
-    /// Hugging Face or a mirror of it. [default: https://huggingface.co]
+    /// Hugging Face or a mirror of it. [default: that of Hugging Face itself]
     #[arg(long, value_name = "URL", env = "HF_ENDPOINT")]
     pub hf_endpoint: Option<String>,
     /// Also fetch over plain HTTP, which anybody on the way can change.

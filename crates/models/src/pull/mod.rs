@@ -1,8 +1,8 @@
 //! Getting model packages: `dictum models pull` and `dictum models remove`.
 //!
-//! A package comes from the list of published models ([`published`]), from an archive at a URL, or from a repository of
+//! A package comes from the list of published models ([`published()`]), from an archive at a URL, or from a repository of
 //! Hugging Face. It is fetched into a folder beside the installed ones, checked, unpacked by strict rules
-//! ([`archive`]), described by a `package.toml` where it brings none, and then moved into place in one step: a package is
+//! (`archive`), described by a `package.toml` where it brings none, and then moved into place in one step: a package is
 //! there as a whole, or not at all. A fetch that broke off goes on where it ended.
 //!
 //! In the directory of models lie one folder a package with a [`RECORD`] in it, `checksums.toml` with the SHA-256 of all
