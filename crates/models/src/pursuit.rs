@@ -9,7 +9,7 @@ use crate::acoustic::{Acoustic, Spelt};
 use crate::recogniser::{Band, Recogniser};
 use crate::tape::Audio;
 use crate::utterance::Segment;
-use crate::work_space::{Lent, Purpose, WorkSpace};
+use crate::work_space::{Lent, Purpose};
 
 /// Frames whose senones are scored at once: the Gaussians are read from memory once for all of them.
 const BLOCK: usize = 32;
@@ -25,6 +25,8 @@ pub struct Pursuit {
     recogniser: Arc<Recogniser>,
     band: Band,
     start: f64,
+    /// Whether each frame of 10 ms holds speech.
+    speech: Vec<bool>,
     /// Lent when the search begins.
     work: Option<Lent>,
     way: Way,
@@ -66,7 +68,8 @@ impl Pursuit {
             }
             (Audio::Samples(_), Acoustic::Phones(_)) => unreachable!("models of phones keep cepstra"),
         };
-        Some(Pursuit { recogniser: Arc::clone(recogniser), band, start: segment.start, work: None, way })
+        let (recogniser, start, speech) = (Arc::clone(recogniser), segment.start, segment.speech);
+        Some(Pursuit { recogniser, band, start, speech, work: None, way })
     }
 
     /// Scores and searches the next so many frames. Returns whether the end was reached.
@@ -108,10 +111,20 @@ impl Pursuit {
         }
     }
 
-    /// When it began, seconds from the start of the stream, and the search that has reached its end.
-    pub fn into_found(self) -> Option<(f64, impl std::ops::Deref<Target = WorkSpace>)> {
-        Some((self.start, self.work?))
+    /// What a search that has reached its end leaves.
+    pub fn into_found(self) -> Option<Caught> {
+        Some(Caught { start: self.start, speech: self.speech, work: self.work? })
     }
+}
+
+/// An utterance whose search is over.
+pub struct Caught {
+    /// When it began, seconds from the start of the stream.
+    pub start: f64,
+    /// Whether each of its frames of 10 ms holds speech.
+    pub speech: Vec<bool>,
+    /// The search.
+    pub work: Lent,
 }
 
 /// Gives the network its next samples. A network that fails has heard nothing more of the utterance; what it heard before counts.

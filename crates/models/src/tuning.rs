@@ -17,6 +17,8 @@ pub struct Tuning {
     pub spelling: Spelling,
     /// How well a phrase of a grammar must fit, see [`Tuning::fit`].
     pub least_fit: f32,
+    /// Share of an utterance's speech below which the words of a grammar's phrase are doubted for what else was said.
+    pub least_coverage: f32,
     /// Steepness of [`Tuning::fit`].
     pub fit_slope: f32,
     /// Lattice beam, natural log at acoustic scale.
@@ -48,6 +50,7 @@ impl Default for Tuning {
             spelling: SPELLING,
             least_fit: -4.6,
             fit_slope: 1.5,
+            least_coverage: 0.7,
             lattice_beam: 60.0,
             grammar_lattice_beam: 60.0,
             lattice_lm_weight: 10.0,
@@ -145,6 +148,8 @@ impl Tuning {
             },
             least_fit: -2.5,
             fit_slope: 2.0,
+            // Tokens are heard in a frame or two of their sound.
+            least_coverage: 0.1,
             lattice_beam: 6.0,
             grammar_lattice_beam: 30.0,
             lattice_lm_weight: 0.5,

@@ -12,7 +12,7 @@ use dictum_language::{WordId, as_piece};
 
 use crate::acoustic::Acoustic;
 use crate::phrases::split_at_phrase_ends;
-use crate::pursuit::Pursuit;
+use crate::pursuit::{Caught, Pursuit};
 use crate::recogniser::{Band, Options, Recogniser};
 use crate::tape::Audio;
 use crate::wording::{Found, words};
@@ -69,13 +69,13 @@ impl UtteranceDecoder {
     }
 
     fn utterance(&mut self, pursuit: Pursuit, ended_by: EndOfUtterance) -> Option<Utterance> {
-        let (start, work) = pursuit.into_found()?;
+        let Caught { start, speech, work } = pursuit.into_found()?;
         self.statistics += work.statistics();
         let tuning = self.recogniser.tuning();
         let beam = if work.has_grammar() { tuning.grammar_lattice_beam } else { tuning.lattice_beam };
         let mut lattice = Lattice::build(&work.search, beam);
         if work.has_grammar() {
-            return self.phrase(start, &lattice, &work, ended_by);
+            return self.phrase(start, &speech, &lattice, &work, ended_by);
         }
         drop(work);
         let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
@@ -96,12 +96,19 @@ impl UtteranceDecoder {
 
     /// The likeliest phrase of a grammar. Each word is as sure as it is against other phrases and as well as it
     /// fits.
-    fn phrase(&self, start: f64, lattice: &Lattice, work: &WorkSpace, ended_by: EndOfUtterance) -> Option<Utterance> {
+    fn phrase(
+        &self,
+        start: f64,
+        speech: &[bool],
+        lattice: &Lattice,
+        work: &WorkSpace,
+        ended_by: EndOfUtterance,
+    ) -> Option<Utterance> {
         let tuning = self.recogniser.tuning();
         let path = lattice.best_path();
         let posteriors = lattice.posteriors(tuning.posterior_scale);
         // What is not of the grammar may have been said beside the words that are.
-        let beside = self.fit_beside(lattice, &path, work);
+        let beside = self.fit_beside(lattice, &path, work).min(self.coverage(lattice, &path, speech));
         let found = path.iter().filter_map(|arc| {
             let word = arc.word?;
             let [from, to] = [arc.from, arc.to].map(|node| lattice.nodes[node as usize].frame);
@@ -152,6 +159,19 @@ impl UtteranceDecoder {
             .sum();
         // A token too many may be noise; three are a word.
         tuning.fit(lost / TOKENS_BESIDE)
+    }
+
+    /// How much of the speech the words of a phrase take up, as a factor of confidence: whoever says more than a phrase says
+    /// something else. Detectors hear breath as speech, so some may be left over.
+    fn coverage(&self, lattice: &Lattice, path: &[LatticeArc], speech: &[bool]) -> f32 {
+        let frame = |node: u32| {
+            let seconds = f64::from(lattice.nodes[node as usize].frame) * self.frame_seconds;
+            ((seconds * SPEECH_FRAMES) as usize).min(speech.len())
+        };
+        let spoken = |frames: &[bool]| frames.iter().filter(|&&speech| speech).count() as f32;
+        let words = path.iter().filter(|arc| arc.word.is_some());
+        let covered: f32 = words.map(|arc| spoken(&speech[frame(arc.from)..frame(arc.to)])).sum();
+        (covered / spoken(speech).max(1.0) / self.recogniser.tuning().least_coverage).min(1.0)
     }
 
     /// Seconds from the start of the stream, of a frame of an utterance that began at `start`.
@@ -260,6 +280,9 @@ fn keyword_words(recogniser: &Recogniser, keyword: &str) -> Option<Vec<WordId>> 
 
 /// Readings that are looked at for each alternative: pieces may spell what is there as a word, and words be spelt in several ways.
 const READINGS: usize = 4;
+
+/// Frames a second of which is known whether they hold speech.
+const SPEECH_FRAMES: f64 = 100.0;
 
 /// How many tokens beside the words of a phrase weigh as much as a frame of a word.
 const TOKENS_BESIDE: f32 = 6.0;

@@ -131,6 +131,7 @@ fn tuning(set: &[String]) -> Result<Tuning, Failure> {
             "word_probability" => tuning.mixture.word_probability = number,
             "word_mass" => tuning.mixture.word_mass = number,
             "least_fit" => tuning.least_fit = number,
+            "least_coverage" => tuning.least_coverage = number,
             "fit_slope" => tuning.fit_slope = number,
             "grammar_lm_weight" => tuning.grammar.lm_weight = number,
             "grammar_word_penalty" => tuning.grammar.word_penalty = number,
