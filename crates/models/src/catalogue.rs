@@ -287,6 +287,16 @@ pub fn on_pattern(name: &str) -> Option<CatalogueEntry> {
     well_formed.then(|| entry(language, language, kind))
 }
 
+/// The documented Watson names of a language; for a language that Watson lacks, the bare tag.
+pub fn names_of(language: &str) -> Vec<String> {
+    let of_language = catalogue().iter().filter(|entry| entry.language == language);
+    let names: Vec<String> = of_language.map(|entry| entry.name.clone()).collect();
+    match names.is_empty() {
+        true => vec![language.to_owned()],
+        false => names,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -142,23 +142,32 @@ fn compare(package: &Package, path: &Path, read: bool) -> Finding {
     };
     match sha256(path) {
         Err(error) => Finding::Unreadable(error.to_string()),
-        Ok(actual) if actual == *recorded => Finding::Verified,
-        Ok(actual) => Finding::Differs { recorded: recorded.clone(), actual },
+        Ok((_, actual)) if actual == *recorded => Finding::Verified,
+        Ok((_, actual)) => Finding::Differs { recorded: recorded.clone(), actual },
     }
 }
 
-/// SHA-256 of a file, in lower-case hexadecimal.
-fn sha256(path: &Path) -> std::io::Result<String> {
+/// Length of a file, and its SHA-256 in lower-case hexadecimal.
+pub(crate) fn sha256(path: &Path) -> std::io::Result<(u64, String)> {
     let mut file = std::fs::File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
+    let mut bytes = 0;
     loop {
         match file.read(&mut buffer)? {
             0 => break,
-            count => hash.update(&buffer[..count]),
+            count => {
+                hash.update(&buffer[..count]);
+                bytes += count as u64;
+            }
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok((bytes, hexadecimal(&hash.finalize())))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::catalogue;
 use crate::error::ModelsError;
 use crate::recogniser::Band;
 
@@ -331,9 +332,8 @@ impl Package {
             .to_string_lossy()
             .replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-");
         let parts = name.split(['-', '_', '.']);
-        let language = parts.filter_map(language_of).next().unwrap_or("und");
-        let serves =
-            if language == "und" { Vec::new() } else { NAMES.map(|kind| format!("{language}{kind}")).to_vec() };
+        let language = parts.filter_map(language_of).next().unwrap_or(UNKNOWN);
+        let serves = if language == UNKNOWN { Vec::new() } else { catalogue::names_of(language) };
         Some(Package {
             name,
             language: language.to_owned(),
@@ -350,8 +350,8 @@ impl Package {
     }
 }
 
-/// What a package serves in its language if nothing says more: every name by which a client may ask for wideband speech.
-const NAMES: [&str; 3] = ["_BroadbandModel", "_Multimedia", ""];
+/// Language tag of what says nothing of its language.
+const UNKNOWN: &str = "und";
 
 /// The language that a part of a directory's name stands for, in the region that most clients ask for.
 fn language_of(part: &str) -> Option<&'static str> {

@@ -1,16 +1,16 @@
 //! Fetching one file over HTTP: goes on where it broke off, follows redirects, believes no length it is told.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE};
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
 use super::error::PullError;
+use crate::check::sha256;
 
 /// Redirects that are followed, one after the other.
 const MOST_REDIRECTS: usize = 8;
@@ -337,21 +337,7 @@ fn write_begun(part: &Path, url: &Url, response: &Response, total: Option<u64>) 
 
 /// Length and SHA-256 of a file.
 pub(super) fn sha256_of(path: &Path) -> Result<(u64, String), PullError> {
-    let mut file = std::fs::File::open(path).map_err(PullError::file("read", path))?;
-    let (mut hash, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; 1 << 16]);
-    loop {
-        let count = file.read(&mut piece).map_err(PullError::file("read", path))?;
-        if count == 0 {
-            break;
-        }
-        hash.update(&piece[..count]);
-        bytes += count as u64;
-    }
-    Ok((bytes, hexadecimal(&hash.finalize())))
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(path).map_err(PullError::file("read", path))
 }
 
 /// An error with all that is behind it.

@@ -8,7 +8,8 @@ use sha1::{Digest, Sha1};
 use url::Url;
 
 use super::error::PullError;
-use super::fetch::{Fetcher, hexadecimal};
+use super::fetch::Fetcher;
+use crate::check::hexadecimal;
 
 /// Where the hub is, unless `HF_ENDPOINT` or the command line says otherwise.
 pub const HUB: &str = "https://huggingface.co";

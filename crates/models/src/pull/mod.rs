@@ -29,6 +29,7 @@ pub use install::{RECORD, Record, record_of};
 pub use published::{Published, find as find_published, published};
 pub use source::Source;
 
+use crate::catalogue;
 use crate::package::MANIFEST;
 use fetch::Fetcher;
 use hub::Hash;
@@ -191,7 +192,7 @@ fn describe(source: &Source, name: String, language: Option<String>, order: &Ord
     let serves = match (order.serves.is_empty(), published) {
         (false, _) => order.serves.clone(),
         (true, Some(model)) if order.language.is_none() => model.serves(),
-        (true, _) => published::names_of(&language),
+        (true, _) => catalogue::names_of(&language),
     };
     let mut description = Description::new(name, language, serves);
     if let Some(model) = published {

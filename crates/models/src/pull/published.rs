@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::catalogue;
+use crate::catalogue::names_of;
 
 /// A published model.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,16 +47,6 @@ impl Published {
     }
 }
 
-/// The documented Watson names of a language; for a language that Watson lacks, the bare tag.
-pub(super) fn names_of(language: &str) -> Vec<String> {
-    let of_language = catalogue::catalogue().iter().filter(|entry| entry.language == language);
-    let names: Vec<String> = of_language.map(|entry| entry.name.clone()).collect();
-    match names.is_empty() {
-        true => vec![language.to_owned()],
-        false => names,
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
@@ -92,6 +82,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::catalogue;
 
     #[test]
     fn the_list_is_well_formed() {
