@@ -81,10 +81,10 @@ def curve(rng, decibels):
     return np.exp(np.interp(np.arange(BINS), np.linspace(0, BINS - 1, 6), points) * np.log(10) / 10).astype(np.float32)
 
 
-def record(rng, log_energy, before, after, noise_bank):
-    """Log-mel (before + frames + after, 80) of the utterance; more often than not in a condition drawn at random."""
+def record(rng, log_energy, before, after, noise_bank, changed):
+    """Log-mel (before + frames + after, 80) of the utterance; with the probability `changed` in a condition drawn at random."""
     energy = np.exp(np.pad(log_energy.astype(np.float32), ((before, after), (0, 0)), constant_values=-40))
-    if rng.random() < 0.6:
+    if rng.random() < changed:
         energy = elsewhere(rng, energy, len(log_energy), noise_bank)
     gain = 10 ** (rng.uniform(-25, 8) / 10)
     floor = np.exp(FLOOR) * (1 + rng.exponential(5) * (rng.random() < 0.5))

@@ -1,7 +1,7 @@
 """What the voices say: digits, numbers, commands, cards, names, and general words.
 
-Half of it is what the model is for; the other half is words at random, so that it learns how sounds are spelled and not
-only which phrases there are. General words come from `wordfreq` (how often English words are used) and from the
+Most of it is what the model is for; a sixth is words at random, so that it learns how sounds are spelled and not only
+which phrases there are. General words come from `wordfreq` (how often English words are used) and from the
 pronunciation dictionary of Debian's `pocketsphinx-en-us` (which of them a synthesiser can be expected to say right).
 """
 
@@ -164,8 +164,8 @@ class Words:
 def sentences(count, words, seed):
     """`count` sentences with the kind of each: (kind, text)."""
     rng = random.Random(seed)
-    kinds = [("digits", digits, 0.17), ("number", number, 0.06), ("command", command, 0.20), ("cards", cards, 0.07),
-             ("name", name, 0.12), ("general", words.sentence, 0.38)]
+    kinds = [("digits", digits, 0.20), ("number", number, 0.08), ("command", command, 0.25), ("cards", cards, 0.09),
+             ("name", name, 0.22), ("general", words.sentence, 0.16)]
     weights = [weight for _, _, weight in kinds]
     for _ in range(count):
         kind, make, _ = rng.choices(kinds, weights)[0]

@@ -213,7 +213,10 @@ on_both! {
     async fn jobs_go_when_their_time_is_over(places) {
         let all = setting(places).await;
         all.register(URL, None).await;
-        let [ended, waiting] = [all.create(&[Event::Completed], None).await, all.create(&[], None).await];
+        let ended = all.create(&[Event::Completed], None).await;
+        // Ages of tickets are told apart to the millisecond.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let waiting = all.create(&[], None).await;
         let ticket = all.claim(Queue::Recognition).await.unwrap();
         assert_eq!(ticket.subject, ended, "the oldest first");
         all.store.begin_recognition(&ticket).await.unwrap().unwrap();

@@ -19,7 +19,7 @@ use sqlx::{Any, Row, Transaction};
 
 use crate::blobs::rows::drop_blob;
 
-use crate::values::{milliseconds, time};
+use crate::values::{milliseconds, ordered_id, time};
 use crate::{Store, StoreError};
 pub use resources::{Analysis, NewResource, Resource, ResourceKind, ResourceStatus};
 pub use tasks::{Task, TrainedModel};
@@ -192,7 +192,7 @@ impl Store {
         if count >= most {
             return Ok(Err(count));
         }
-        let id = uuid::Uuid::new_v4().to_string();
+        let id = ordered_id();
         sqlx::query(
             "INSERT INTO customizations (id, instance_id, name, description, base_model, language, dialect, versions, \
              status, changed, created_at, updated_at) \

@@ -19,7 +19,7 @@ use sqlx::{Any, Row, Transaction};
 use crate::blobs::Blob;
 use crate::blobs::rows::{drop_blob, keep_blob};
 use crate::queue::{self, Cancel, NewTicket, Queue, Ticket};
-use crate::values::{milliseconds, time};
+use crate::values::{milliseconds, ordered_id, time};
 use crate::{Store, StoreError};
 pub use notifications::Notification;
 pub(crate) use notifications::forget_notifications;
@@ -175,7 +175,7 @@ impl Store {
     pub async fn create_recognition(&self, new: &NewRecognition, audio: &Blob) -> Result<Recognition, StoreError> {
         // What is told about a job later is what it was created with, to the millisecond.
         let created = time(milliseconds(SystemTime::now()));
-        let id = uuid::Uuid::new_v4().to_string();
+        let id = ordered_id();
         let events = new.callback.iter().flat_map(|wanted| &wanted.events).map(|event| event.name());
         let events = events.collect::<Vec<_>>().join(" ");
         let user_token = new.callback.as_ref().and_then(|wanted| wanted.user_token.clone());
