@@ -408,6 +408,9 @@ pub struct EvalArgs {
     /// Score these transcripts (lines of path, tab, transcript) instead of recognising.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["telephone", "model", "language_customization"])]
     pub hypotheses: Option<PathBuf>,
+    /// Estimate on these recordings what makes confidences right as often as they say: a line for the model's package.toml.
+    #[arg(long, conflicts_with = "hypotheses")]
+    pub calibrate: bool,
     /// Write path, errors, reference and what was recognised for every clip to this tab-separated file.
     #[arg(long, value_name = "FILE")]
     pub details: Option<PathBuf>,

@@ -87,7 +87,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Customize(args) => customize::run(args, &cli.config, &settings, registry),
         Command::Export(args) => transfer::export(args, &cli.config, &settings, registry),
         Command::Import(args) => transfer::import(args, &cli.config, &settings, registry),
-        Command::Eval(args) => eval::run(args, registry, &settings),
+        Command::Eval(args) => eval::run(args, &settings),
         Command::Config(_) => output::print(&config::document::in_force(&settings)),
         Command::Decode(_) | Command::Completions { .. } => Ok(()), // done above
     }

@@ -143,6 +143,15 @@ fn evaluation_tells_errors_speed_and_memory() {
     assert_eq!(details.lines().count(), 3, "{details}");
     assert!(details.starts_with("path\terrors\twords\treference\trecognised\na.wav\t"), "{details}");
 
+    let few = dictum(&["eval", &manifest, "--calibrate", "--first", "1"]);
+    assert!(stderr(&few).contains("words are too few"), "{}", stderr(&few));
+    let rows = std::fs::read_to_string(&manifest).unwrap();
+    let (header, clips) = rows.split_once('\n').unwrap();
+    let many = work.path().join("many.tsv");
+    std::fs::write(&many, format!("{header}\n{}", clips.repeat(3))).unwrap();
+    let enough = stdout(&dictum(&["eval", &path(&many), "--calibrate"]));
+    assert!(enough.contains("for package.toml   calibration = [[0.0, 0.0], ["), "{enough}");
+
     let text = stdout(&dictum(&["eval", &manifest, "--by", "voice", "--telephone"]));
     for expected in [
         "word error rate",

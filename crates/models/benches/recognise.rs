@@ -52,7 +52,7 @@ fn acoustic(recogniser: &Recogniser) -> &SphinxModel {
 
 fn benches(criterion: &mut Criterion) {
     let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
-    let load = || Recogniser::load(&package.name, &package.files);
+    let load = || Recogniser::load(&package);
     let (Ok(recogniser), Some(samples)) = (load(), speech()) else {
         println!("skipped: recognise: this needs the model pocketsphinx-en-us, and recordings or espeak-ng");
         return;

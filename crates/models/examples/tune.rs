@@ -6,16 +6,15 @@
 //!
 //! The manifest is a TSV with a header and the columns `path` (16 kHz mono 16-bit WAV, relative to it), `transcript`
 //! and, optionally, `source`. Keys are the fields of `Tuning` and `SearchConfig`; several values separated by commas
-//! run one after the other. `words=FILE` writes posterior and correctness of every word, for calibration.
+//! run one after the other. Confidences are calibrated by `dictum eval --calibrate`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use dictum_language::scoring::{Edit, align, normalise};
-use dictum_models::package::{DEBIAN_DIRECTORY, PackageFiles, SphinxFiles};
+use dictum_language::scoring::{align, normalise};
+use dictum_models::package::{DEBIAN_DIRECTORY, Package, PackageFiles, SphinxFiles};
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
 use dictum_models::tuning::Tuning;
 
@@ -88,7 +87,7 @@ fn cpu_seconds() -> f64 {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let manifest = PathBuf::from(arguments.next().expect("usage: tune MANIFEST [KEY=VALUE ...]"));
-    let (mut every, mut skip, mut words_file, mut band) = (1, 0, None, Band::Broadband);
+    let (mut every, mut skip, mut band) = (1, 0, Band::Broadband);
     let mut map = None;
     let mut settings: Vec<(String, Vec<String>)> = Vec::new();
     for argument in arguments {
@@ -97,7 +96,6 @@ fn main() {
             "every" => every = value.parse().expect("a number"),
             "map" => map = Some(PathBuf::from(value)),
             "skip" => skip = value.parse().expect("a number"),
-            "words" => words_file = Some(std::fs::File::create(value).expect("writable")),
             "band" => band = if value == "8000" { Band::Narrowband } else { Band::Broadband },
             _ => settings.push((key.to_owned(), value.split(',').map(str::to_owned).collect())),
         }
@@ -124,11 +122,11 @@ fn main() {
             }
         }
         let files = SphinxFiles { narrowband_map: map.clone(), ..SphinxFiles::debian(Path::new(DEBIAN_DIRECTORY)) };
-        let files = PackageFiles::Sphinx(files);
+        let package = Package { files: PackageFiles::Sphinx(files), ..Package::debian(Path::new(DEBIAN_DIRECTORY)) };
         let started = Instant::now();
-        let recogniser = Arc::new(Recogniser::load_tuned("en-us", &files, tuning).expect("the model loads"));
+        let recogniser = Arc::new(Recogniser::load_tuned(&package, tuning).expect("the model loads"));
         let loaded = started.elapsed().as_secs_f64();
-        run(&title, &recogniser, band, &options, &clips, &audio, seconds, loaded, words_file.as_mut());
+        run(&title, &recogniser, band, &options, &clips, &audio, seconds, loaded);
     }
 }
 
@@ -142,7 +140,6 @@ fn run(
     audio: &[Vec<f32>],
     seconds: f64,
     loaded: f64,
-    mut words_file: Option<&mut std::fs::File>,
 ) {
     let before = cpu_seconds();
     let mut by_source: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -197,9 +194,6 @@ fn run(
                 clip.reference.join(" "),
                 hypothesis.join(" ")
             );
-        }
-        if let Some(file) = words_file.as_deref_mut() {
-            write_words(file, clip, &words);
         }
     }
     let cpu = cpu_seconds() - before;
@@ -275,20 +269,5 @@ impl Interims {
             at(0.5),
             at(0.95)
         );
-    }
-}
-
-/// One line a word: confidence, whether it is right, duration.
-fn write_words(file: &mut std::fs::File, clip: &Clip, words: &[&dictum_decoder::result::Word]) {
-    let hypothesis: Vec<String> = words.iter().map(|word| word.text.clone()).collect();
-    let mut words = words.iter();
-    for edit in align(&clip.reference, &hypothesis).edits {
-        let right = matches!(edit, Edit::Match { .. });
-        if matches!(edit, Edit::Deletion { .. }) {
-            continue;
-        }
-        let word = words.next().expect("as many words as the hypothesis has");
-        writeln!(file, "{:.4}\t{}\t{:.3}\t{}", word.confidence, u8::from(right), word.end - word.start, word.text)
-            .expect("the file is writable");
     }
 }

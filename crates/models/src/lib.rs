@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acoustic;
+pub mod calibration;
 pub mod catalogue;
 pub mod check;
 pub mod customization;

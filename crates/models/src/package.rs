@@ -10,6 +10,7 @@
 //! licence = "BSD-2-Clause"
 //! sample_rates = [16000, 8000]    # bands it hears
 //! serves = ["en-US_BroadbandModel", "en-US_Telephony"]   # Watson names; configurations can add to them
+//! calibration = [[0.0, 0.0], [0.9, 0.6], [1.0, 0.95]]   # optional: confidence by posterior, as `dictum eval --calibrate` finds it
 //!
 //! [files]                         # relative to the package, or absolute
 //! acoustic = "en-us"              # directory with mdef, means, variances, ...
@@ -41,6 +42,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::calibration::Calibration;
 use crate::catalogue;
 use crate::error::ModelsError;
 use crate::recogniser::Band;
@@ -133,6 +135,8 @@ pub struct Package {
     pub bands: Vec<Band>,
     /// Watson model names it answers to.
     pub serves: Vec<String>,
+    /// Confidences by posteriors, where it has been measured.
+    pub calibration: Option<Calibration>,
     /// Its directory.
     pub directory: PathBuf,
     /// Its files.
@@ -162,6 +166,7 @@ struct Manifest<Files> {
     sample_rates: Vec<u32>,
     #[serde(default)]
     serves: Vec<String>,
+    calibration: Option<Vec<(f32, f32)>>,
     files: Files,
     #[serde(default)]
     checksums: BTreeMap<PathBuf, String>,
@@ -263,6 +268,8 @@ impl Package {
         if bands.is_empty() {
             return Err(problem("sample_rates must name at least one of 16000 and 8000".to_owned()));
         }
+        let calibration = manifest.calibration.map(Calibration::new).transpose();
+        let calibration = calibration.map_err(|wrong| problem(format!("calibration: {wrong}")))?;
         let mut checksums = BTreeMap::new();
         for (file, sum) in manifest.checksums {
             if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -279,6 +286,7 @@ impl Package {
             licence: manifest.licence,
             bands,
             serves: manifest.serves,
+            calibration,
             files: within(manifest.files, directory),
             checksums,
             directory: directory.to_owned(),
@@ -313,6 +321,7 @@ impl Package {
             ]
             .map(str::to_owned)
             .to_vec(),
+            calibration: None,
             files: PackageFiles::Sphinx(SphinxFiles::debian(directory)),
             checksums,
             directory: directory.to_owned(),
@@ -343,6 +352,7 @@ impl Package {
             licence: "unknown".to_owned(),
             bands: vec![Band::Broadband],
             serves,
+            calibration: None,
             files: PackageFiles::Ctc(CtcFiles { network: directory.to_owned(), language_model: None, words: None }),
             checksums: BTreeMap::new(),
             directory: directory.to_owned(),
@@ -445,6 +455,8 @@ language_model = "/models/fi.lm.bin"
             (GOOD.replace("2024-02-29", "yesterday"), "must be a date"),
             (GOOD.replace("9DE99", "9DE9"), "64 hexadecimal digits"),
             (GOOD.replace("fi-small", "fi/small"), "must consist of letters"),
+            (GOOD.replace("[files]", "calibration = [[0.5, 1.0], [0.2, 1.0]]\n[files]"), "posteriors must rise"),
+            (GOOD.replace("[files]", "calibration = [[0.5]]\n[files]"), "line 9: "),
             (GOOD.replace("acoustic", "accoustic"), "line 10: unknown field `accoustic`"),
             (GOOD.replace("language = \"fi-FI\"", ""), "missing field `language`"),
             ("name = ".to_owned(), "line 1"),

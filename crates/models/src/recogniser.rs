@@ -10,7 +10,7 @@ use dictum_language::{Bigrams, LanguageModel, NgramModel, OpenVocabulary, Pronou
 
 use crate::acoustic::{Acoustic, Phones};
 use crate::error::ModelsError;
-use crate::package::PackageFiles;
+use crate::package::Package;
 pub use crate::session::Session;
 use crate::tuning::Tuning;
 use crate::wording::{Mapping, Writing};
@@ -160,31 +160,28 @@ pub struct Recogniser {
 const LOOK_AHEAD_BYTES: usize = 96 << 20;
 
 impl Recogniser {
-    /// Loads a package, with the beams and weights that suit its kind. Takes well under a second with the default package, so
+    /// Loads a package, with the beams and weights that suit it. Takes well under a second with the default package, so
     /// nothing compiled is kept on disk.
     ///
     /// # Errors
     /// When a file cannot be read or is not what it must be.
-    pub fn load(package: &str, files: &PackageFiles) -> Result<Recogniser, ModelsError> {
-        let tuning = match files {
-            PackageFiles::Sphinx(_) => Tuning::default(),
-            PackageFiles::Ctc(_) => Tuning::ctc(),
-        };
-        Recogniser::load_tuned(package, files, tuning)
+    pub fn load(package: &Package) -> Result<Recogniser, ModelsError> {
+        Recogniser::load_tuned(package, Tuning::of(package))
     }
 
     /// Loads a package with other beams and weights.
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn load_tuned(package: &str, files: &PackageFiles, tuning: Tuning) -> Result<Recogniser, ModelsError> {
-        let failed = |source: BoxedError| ModelsError::Load { package: package.to_owned(), source };
-        let (acoustic, lm) = crate::loading::load(files).map_err(failed)?;
+    pub fn load_tuned(package: &Package, tuning: Tuning) -> Result<Recogniser, ModelsError> {
+        let name = || package.name.clone();
+        let failed = |source: BoxedError| ModelsError::Load { package: name(), source };
+        let (acoustic, lm) = crate::loading::load(&package.files).map_err(failed)?;
         let lm = Arc::new(lm);
         let lexicon = Arc::new(acoustic.lexicon(&*lm));
         if lexicon.is_empty() {
             let problem = "the dictionary and the language model have no word in common";
-            return Err(ModelsError::Damaged { package: package.to_owned(), problem: problem.to_owned() });
+            return Err(ModelsError::Damaged { package: name(), problem: problem.to_owned() });
         }
         let unigram = |word| if as_piece(word).is_some() { tuning.spelling.first } else { lm.unigram(word) };
         let network = Arc::new(acoustic.network(&lexicon, &unigram));

@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::calibration::Calibration;
 use crate::catalogue::{self, Bandwidth, CatalogueEntry};
 use crate::error::{ModelsError, NameError};
 use crate::package::{DEBIAN_DIRECTORY, MANIFEST, Package};
 use crate::recogniser::{Band, Recogniser};
+use crate::tuning::Tuning;
 
 /// The model that answers when a request names none (MODEL-01).
 pub const DEFAULT_MODEL: &str = "en-US_BroadbandModel";
@@ -27,6 +29,8 @@ pub struct RegistryConfig {
     pub names: BTreeMap<String, String>,
     /// The model that answers when a request names none.
     pub default_model: String,
+    /// Leave confidences uncalibrated, to estimate a calibration from them.
+    pub uncalibrated: bool,
 }
 
 impl Default for RegistryConfig {
@@ -36,6 +40,7 @@ impl Default for RegistryConfig {
             default_package: Some(PathBuf::from(DEBIAN_DIRECTORY)),
             names: BTreeMap::new(),
             default_model: DEFAULT_MODEL.to_owned(),
+            uncalibrated: false,
         }
     }
 }
@@ -89,6 +94,7 @@ pub struct Registry {
     slots: BTreeMap<String, Slot>,
     entries: BTreeMap<String, ModelEntry>,
     default_model: String,
+    uncalibrated: bool,
 }
 
 impl Registry {
@@ -143,7 +149,7 @@ impl Registry {
             let package = Arc::clone(&slot.package);
             entries.insert(info.name.clone(), ModelEntry { info: Arc::new(info), package });
         }
-        Ok(Registry { slots, entries, default_model: config.default_model.clone() })
+        Ok(Registry { slots, entries, default_model: config.default_model.clone(), uncalibrated: config.uncalibrated })
     }
 
     /// The model of a name, by its present or a former spelling (MODEL-03, MODEL-05).
@@ -187,10 +193,19 @@ impl Registry {
             return Ok(Arc::clone(recogniser));
         }
         let began = Instant::now();
-        let loaded = Arc::new(load(&slot.package)?);
+        let loaded = Arc::new(self.load(&slot.package)?);
         tracing::info!(package = name, seconds = began.elapsed().as_secs_f64(), "model loaded");
         *recogniser = Some(Arc::clone(&loaded));
         Ok(loaded)
+    }
+
+    fn load(&self, package: &Package) -> Result<Recogniser, ModelsError> {
+        crate::check::files_present(package)?;
+        let mut tuning = Tuning::of(package);
+        if self.uncalibrated {
+            tuning.calibration = Calibration::NONE;
+        }
+        Recogniser::load_tuned(package, tuning)
     }
 
     /// Whether the recogniser of a model is loaded already. Does not wait.
@@ -198,11 +213,6 @@ impl Registry {
         let slot = self.slots.get(&entry.package.name);
         slot.and_then(|slot| slot.recogniser.try_lock()).is_some_and(|recogniser| recogniser.is_some())
     }
-}
-
-fn load(package: &Package) -> Result<Recogniser, ModelsError> {
-    crate::check::files_present(package)?;
-    Recogniser::load(&package.name, &package.files)
 }
 
 /// The properties of a name of the catalogue, or of one made up on its pattern.

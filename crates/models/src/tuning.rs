@@ -4,6 +4,9 @@ use dictum_decoder::search::SearchConfig;
 use dictum_language::Spelling;
 use dictum_language::custom::Mixture;
 
+use crate::calibration::Calibration;
+use crate::package::{Package, PackageKind};
+
 /// Everything about recognition that is neither model nor request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuning {
@@ -31,8 +34,8 @@ pub struct Tuning {
     pub lattice_word_penalty: f32,
     /// Scale of lattice scores for posteriors.
     pub posterior_scale: f32,
-    /// Confidence by posterior: points of a piecewise linear function, posterior ascending.
-    pub calibration: &'static [(f32, f32)],
+    /// Confidences by posteriors.
+    pub calibration: Calibration,
     /// How many frames of speech the model's own cepstral mean counts for beside an utterance of none; ever fewer beside longer ones.
     pub short_mean: f32,
     /// How much the words of a custom model count; the weight is a request's.
@@ -107,7 +110,7 @@ fn grammar() -> SearchConfig {
 
 /// How often words with a posterior were right (`examples/tune`, `words=FILE`): 2373 words of 216 clips, two thirds of them by
 /// many speakers on their own devices. None of the clips that `make bench` reports on is among them.
-const CALIBRATION: &[(f32, f32)] = &[
+const CALIBRATION: Calibration = Calibration::fixed(&[
     (0.0, 0.0),
     (0.3115, 0.08),
     (0.4316, 0.177),
@@ -121,9 +124,21 @@ const CALIBRATION: &[(f32, f32)] = &[
     (0.9925, 0.783),
     (0.9988, 0.784),
     (1.0, 0.928),
-];
+]);
 
 impl Tuning {
+    /// What suits the kind of a package, with the package's own calibration.
+    pub fn of(package: &Package) -> Tuning {
+        let mut tuning = match package.kind {
+            PackageKind::Sphinx => Tuning::default(),
+            PackageKind::Ctc => Tuning::ctc(),
+        };
+        if let Some(calibration) = &package.calibration {
+            tuning.calibration = calibration.clone();
+        }
+        tuning
+    }
+
     /// For models of tokens.
     pub fn ctc() -> Tuning {
         Tuning {
@@ -155,7 +170,7 @@ impl Tuning {
             lattice_lm_weight: 0.5,
             lattice_word_penalty: 0.5,
             posterior_scale: 0.7,
-            calibration: &[(0.0, 0.0), (1.0, 1.0)],
+            calibration: Calibration::NONE,
             ..Tuning::default()
         }
     }
@@ -164,15 +179,5 @@ impl Tuning {
     /// (natural log) over that of the best sequence of phones: the best phrase of a grammar fits badly what is not of it.
     pub fn fit(&self, score: f32) -> f32 {
         1.0 / (1.0 + (-self.fit_slope * (score - self.least_fit)).exp())
-    }
-
-    /// The confidence of a word with a lattice posterior.
-    pub fn confidence(&self, posterior: f32) -> f32 {
-        let after = self.calibration.partition_point(|point| point.0 < posterior);
-        match (after.checked_sub(1).map(|index| self.calibration[index]), self.calibration.get(after)) {
-            (Some(low), Some(&high)) => low.1 + (high.1 - low.1) * (posterior - low.0) / (high.0 - low.0),
-            (Some(only), None) | (None, Some(&only)) => only.1,
-            (None, None) => posterior,
-        }
     }
 }

@@ -187,7 +187,7 @@ impl UtteranceDecoder {
             let (word, posterior) = slot.best()?;
             let begin = self.seconds(start, slot.start).max(free);
             free = self.seconds(start, slot.end).max(begin);
-            let confidence = self.recogniser.tuning().confidence(posterior as f32);
+            let confidence = self.recogniser.tuning().calibration.confidence(posterior as f32);
             Some(Found { word, start: begin, end: free, confidence })
         });
         let words = words(&self.recogniser, found);

@@ -15,7 +15,7 @@ fn recogniser(test: &str) -> Option<Arc<Recogniser>> {
         return None;
     }
     let package = Package::debian(&directory);
-    Some(Arc::new(Recogniser::load(&package.name, &package.files).expect("the installed model loads")))
+    Some(Arc::new(Recogniser::load(&package).expect("the installed model loads")))
 }
 
 /// A sentence at 16 kHz: silence, speech, a pause of one and a half seconds, speech.

@@ -26,7 +26,7 @@ impl Room {
             return None;
         }
         let package = Package::open(&directory).expect("the package of the project");
-        let base = Arc::new(Recogniser::load(&package.name, &package.files).expect("it loads"));
+        let base = Arc::new(Recogniser::load(&package).expect("it loads"));
         let pronouncer = base.model().pronouncer(Some(SoundsLike::English)).expect("tokens can always be written");
         Some(Room { base, pronouncer })
     }

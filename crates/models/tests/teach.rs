@@ -24,7 +24,7 @@ impl Classroom {
             return None;
         }
         let package = Package::debian(&directory);
-        let base = Arc::new(Recogniser::load(&package.name, &package.files).expect("the installed model loads"));
+        let base = Arc::new(Recogniser::load(&package).expect("the installed model loads"));
         let pronouncer = base.model().pronouncer(Some(SoundsLike::English)).expect("English has rules");
         Some(Classroom { base, pronouncer })
     }

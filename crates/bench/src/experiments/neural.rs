@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dictum_language::NgramModel;
 use dictum_models::acoustic::Acoustic;
-use dictum_models::package::{CtcFiles, DEBIAN_DIRECTORY, PackageFiles, SphinxFiles};
+use dictum_models::package::{CtcFiles, DEBIAN_DIRECTORY, Package, PackageFiles, SphinxFiles};
 use dictum_models::recogniser::Recogniser;
 use dictum_models::tuning::Tuning;
 use dictum_neural::Mode;
@@ -47,7 +47,8 @@ pub fn run(teacher: &Teacher, clips: &[Clip], setting: &Setting<'_>) -> Result<S
     let load = |language_model: Option<&Path>| -> Result<Recogniser, Failure> {
         let language_model = language_model.map(Path::to_owned);
         let files = PackageFiles::Ctc(CtcFiles { network: package.to_owned(), language_model, words: None });
-        Ok(Recogniser::load_tuned("experiment", &files, tuning.clone())?)
+        let bare = Package::bare(package).ok_or("there is no neural model in the package's directory")?;
+        Ok(Recogniser::load_tuned(&Package { files, ..bare }, tuning.clone())?)
     };
     let cost = |recogniser: &Arc<Recogniser>| -> Result<f64, Failure> {
         audio.iter().for_each(|samples| drop(hear(recogniser, samples)));

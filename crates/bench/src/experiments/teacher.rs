@@ -34,7 +34,7 @@ impl Teacher {
     /// With the default model.
     pub fn new(tuning: Tuning) -> Result<Teacher, Failure> {
         let package = Package::debian(Path::new(DEBIAN_DIRECTORY));
-        Teacher::with(Recogniser::load_tuned(&package.name, &package.files, tuning)?)
+        Teacher::with(Recogniser::load_tuned(&package, tuning)?)
     }
 
     /// With any English model.

@@ -257,6 +257,7 @@ impl Settings {
             default_package: self.model_dir.clone(),
             names: self.model_names.clone(),
             default_model: self.model_default.clone(),
+            uncalibrated: false,
         }
     }
 

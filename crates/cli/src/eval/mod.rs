@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use dictum_audio::ContentType;
 use dictum_decoder::result::Word;
+use dictum_models::calibration::Calibration;
 use dictum_models::recogniser::Band;
-use dictum_models::{ModelsError, Registry};
+use dictum_models::{Registry, RegistryConfig};
 
 use crate::args::EvalArgs;
 use crate::clip::{self, ClipError};
@@ -30,12 +31,8 @@ struct Recognised {
     seconds: f64,
 }
 
-/// Carries out the evaluation; `registry` is opened only when something is to be recognised.
-pub fn run(
-    args: &EvalArgs,
-    registry: impl Fn() -> Result<Registry, ModelsError>,
-    settings: &Settings,
-) -> Result<(), Failure> {
+/// Carries out the evaluation.
+pub fn run(args: &EvalArgs, settings: &Settings) -> Result<(), Failure> {
     let mut manifest = Manifest::open(&args.manifest)?;
     manifest.rows.truncate(args.first.unwrap_or(usize::MAX));
     let columns =
@@ -45,7 +42,7 @@ pub fn run(
     let began = Instant::now();
     let outcome = match &args.hypotheses {
         Some(file) => given(&manifest, &manifest::hypotheses(file)?)?,
-        None => recognise(args, &manifest, registry()?, settings)?,
+        None => recognise(args, &manifest, settings)?,
     };
     let wall_seconds = outcome.wall_seconds.unwrap_or_else(|| began.elapsed().as_secs_f64());
 
@@ -66,6 +63,7 @@ pub fn run(
         customization: outcome.customization,
         telephone: args.telephone,
         total: Score::over(scores.iter()),
+        calibration: calibration(args, &scores)?,
         failed: outcome.failed,
         audio_seconds,
         cpu_seconds: outcome.cpu_seconds,
@@ -86,6 +84,18 @@ pub fn run(
     }
 }
 
+/// What `--calibrate` asks for.
+fn calibration(args: &EvalArgs, scores: &[ClipScore]) -> Result<Option<Vec<(f32, f32)>>, Failure> {
+    if !args.calibrate {
+        return Ok(None);
+    }
+    let words: Vec<(f32, bool)> = scores.iter().flat_map(|score| &score.confidences).copied().collect();
+    let estimated = Calibration::estimated(&words).ok_or_else(|| {
+        Failure::new(format!("--calibrate: {} words are too few to tell how sure to be of them", words.len()))
+    })?;
+    Ok(Some(estimated.points().to_vec()))
+}
+
 fn by_value(manifest: &Manifest, scores: &[ClipScore], column: usize) -> BTreeMap<String, Score> {
     let mut groups: BTreeMap<String, Vec<&ClipScore>> = BTreeMap::new();
     for (row, score) in manifest.rows.iter().zip(scores) {
@@ -104,12 +114,8 @@ struct Outcome {
     wall_seconds: Option<f64>,
 }
 
-fn recognise(
-    args: &EvalArgs,
-    manifest: &Manifest,
-    registry: Registry,
-    settings: &Settings,
-) -> Result<Outcome, Failure> {
+fn recognise(args: &EvalArgs, manifest: &Manifest, settings: &Settings) -> Result<Outcome, Failure> {
+    let registry = Registry::open(&RegistryConfig { uncalibrated: args.calibrate, ..settings.registry() })?;
     let cpu_before_loading = usage::cpu_seconds();
     let spinner = progress::spinner("loading the model");
     let model = taught::load(registry, settings, &args.model)?;

@@ -41,6 +41,9 @@ pub struct Report {
     /// The scores over all clips.
     #[serde(flatten)]
     pub total: Score,
+    /// What `--calibrate` found: points of posterior and confidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Vec<(f32, f32)>>,
     /// Clips that could not be read or decoded; they count as if nothing had been recognised.
     pub failed: usize,
     /// Seconds of audio.
@@ -88,6 +91,11 @@ impl Report {
             "errors             {}: {} substitutions, {} insertions, {} deletions\n",
             total.errors, total.substitutions, total.insertions, total.deletions
         );
+        if let Some(points) = &self.calibration {
+            let points: Vec<_> =
+                points.iter().map(|(posterior, right)| format!("[{posterior:?}, {right:?}]")).collect();
+            text += &format!("for package.toml   calibration = [{}]\n", points.join(", "));
+        }
         if let Some(error) = total.confidence_calibration_error {
             text += &format!("confidence         {error:.3} expected calibration error\n");
         }

@@ -44,7 +44,7 @@ pub struct ClipScore {
     /// Its errors and reference words.
     pub errors: Errors,
     /// Of every recognised word with a known confidence: the confidence, and whether the word is right.
-    confidences: Vec<(f32, bool)>,
+    pub confidences: Vec<(f32, bool)>,
 }
 
 impl ClipScore {
