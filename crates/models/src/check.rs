@@ -162,12 +162,7 @@ pub(crate) fn sha256(path: &Path) -> std::io::Result<(u64, String)> {
             }
         }
     }
-    Ok((bytes, hexadecimal(&hash.finalize())))
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok((bytes, hex::encode(hash.finalize())))
 }
 
 #[cfg(test)]

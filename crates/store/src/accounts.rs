@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::values::{bytes32, hexadecimal, milliseconds, time};
+use crate::values::{bytes32, milliseconds, time};
 use crate::{Store, StoreError};
 
 /// A service instance: the owner of models, jobs and callbacks (AUTH-13).
@@ -130,7 +130,7 @@ impl Store {
             .bind(&key.id)
             .bind(&key.instance)
             .bind(&key.name)
-            .bind(hexadecimal(&key.hash))
+            .bind(hex::encode(key.hash))
             .bind(milliseconds(SystemTime::now()))
             .execute(&self.pool)
             .await?;

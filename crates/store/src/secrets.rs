@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use sqlx::Row;
 
-use crate::values::{bytes32, hexadecimal, milliseconds};
+use crate::values::{bytes32, milliseconds};
 use crate::{Store, StoreError};
 
 impl Store {
@@ -13,7 +13,7 @@ impl Store {
     pub async fn ensure_secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
         sqlx::query("INSERT INTO secrets (name, value, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING")
             .bind(name)
-            .bind(hexadecimal(&candidate))
+            .bind(hex::encode(candidate))
             .bind(milliseconds(SystemTime::now()))
             .execute(&self.pool)
             .await?;

@@ -21,22 +21,13 @@ pub(crate) fn ordered_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
-/// Bytes as lower-case hexadecimal.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The 32 bytes of a column with 64 hexadecimal digits.
 pub(crate) fn bytes32(text: &str, what: &str) -> Result<[u8; 32], StoreError> {
-    let damaged = || StoreError::Damaged(format!("{what} is not 64 hexadecimal digits"));
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(damaged());
-    }
     let mut bytes = [0; 32];
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| damaged())?;
+    match hex::decode_to_slice(text, &mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(_) => Err(StoreError::Damaged(format!("{what} is not 64 hexadecimal digits"))),
     }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -46,7 +37,7 @@ mod tests {
     #[test]
     fn bytes_survive_as_text() {
         let bytes: [u8; 32] = std::array::from_fn(|at| (at * 37) as u8);
-        assert_eq!(bytes32(&hexadecimal(&bytes), "it").unwrap(), bytes);
+        assert_eq!(bytes32(&hex::encode(bytes), "it").unwrap(), bytes);
         for bad in ["", "00", &"g".repeat(64), &"é".repeat(32), &"0".repeat(65)] {
             assert!(matches!(bytes32(bad, "it"), Err(StoreError::Damaged(_))), "{bad}");
         }

@@ -1,5 +1,6 @@
 //! Words whose spelling misleads, taught with and without what they sound like: synthesised, and in recordings.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -75,12 +76,17 @@ const RECORDED: [(&str, &str); 16] = [
 struct Recall {
     said: usize,
     heard: usize,
+    /// How often each word was not.
+    missed: BTreeMap<String, usize>,
 }
 
 impl Recall {
     fn count(&mut self, word: &str, heard: &[String]) {
         self.said += 1;
-        self.heard += usize::from(heard.iter().any(|other| other == word));
+        match heard.iter().any(|other| other == word) {
+            true => self.heard += 1,
+            false => *self.missed.entry(word.to_owned()).or_default() += 1,
+        }
     }
 
     fn cell(&self) -> String {
@@ -91,7 +97,8 @@ impl Recall {
 /// Recall of the words untaught, taught by their spelling, and taught with what they sound like; all words of a list at once.
 pub fn run(teacher: &Teacher, clips: &[Clip], weight: f32) -> Result<String, Failure> {
     let mut table =
-        "| speech | words | untaught | taught by spelling | with `sounds_like` |\n|---|---|---|---|---|\n".to_owned();
+        "| speech | words | untaught | taught by spelling | with `sounds_like` | missed then |\n|---|---|---|---|---|---|\n"
+            .to_owned();
     let synthesised = recognisers(teacher, &WORDS, weight)?;
     let mut recall: [Recall; 3] = Default::default();
     for (word, sounds_like) in WORDS {
@@ -122,7 +129,8 @@ pub fn run(teacher: &Teacher, clips: &[Clip], weight: f32) -> Result<String, Fai
 
 fn row(speech: &str, words: usize, recall: &[Recall; 3]) -> String {
     let [base, spelling, sounds_like] = recall.each_ref().map(Recall::cell);
-    format!("| {speech} | {words} | {base} | {spelling} | {sounds_like} |\n")
+    let missed: Vec<_> = recall[2].missed.iter().map(|(word, times)| format!("{word} {times}")).collect();
+    format!("| {speech} | {words} | {base} | {spelling} | {sounds_like} | {} |\n", missed.join(", "))
 }
 
 /// The base model, one that knows the words, and one that knows what they sound like.

@@ -9,7 +9,6 @@ use url::Url;
 
 use super::error::PullError;
 use super::fetch::Fetcher;
-use crate::check::hexadecimal;
 
 /// Where the hub is, unless `HF_ENDPOINT` or the command line says otherwise.
 pub const HUB: &str = "https://huggingface.co";
@@ -130,7 +129,7 @@ pub(super) fn blob_hash(content: &[u8]) -> String {
     let mut hash = Sha1::new();
     hash.update(format!("blob {}\0", content.len()));
     hash.update(content);
-    hexadecimal(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl ApiKey {
         let mut bytes = [0; (ID_DIGITS + SECRET_DIGITS) / 2];
         getrandom::fill(&mut bytes)?;
         let (id, secret) = bytes.split_at(ID_DIGITS / 2);
-        Ok(ApiKey { text: format!("{PREFIX}{}-{}", hexadecimal(id), hexadecimal(secret)) })
+        Ok(ApiKey { text: format!("{PREFIX}{}-{}", hex::encode(id), hex::encode(secret)) })
     }
 
     /// The key, to be shown to its owner.
@@ -57,10 +57,6 @@ pub(crate) fn id_of(text: &str) -> Option<&str> {
 /// SHA-256. A slow hash is for passwords that can be guessed; nobody guesses 256 random bits.
 pub(crate) fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

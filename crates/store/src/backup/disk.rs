@@ -12,7 +12,6 @@ use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 
 use super::{BackupError, file_error};
-use crate::values::hexadecimal;
 
 /// Bytes of a file that are put on the disk together.
 const STRETCH: u64 = 32 << 20;
@@ -132,7 +131,7 @@ impl Saving {
 
     /// Has it put on the disk if it is of this size and SHA-256, and otherwise removed: `false`.
     pub(super) fn finish(self, size: u64, sha256: &str, syncer: &mut Syncer) -> Result<bool, BackupError> {
-        if self.size != size || hexadecimal(&self.hash.finalize()) != sha256 {
+        if self.size != size || hex::encode(self.hash.finalize()) != sha256 {
             let _ = std::fs::remove_file(&self.path);
             return Ok(false);
         }

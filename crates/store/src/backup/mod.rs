@@ -38,7 +38,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
-use crate::values::hexadecimal;
 pub use restore::Restored;
 pub use verify::{Verified, verify};
 pub use write::{BackupOptions, Written};
@@ -177,7 +176,7 @@ fn hash_of(path: &Path, mut each: impl FnMut(usize)) -> Result<(String, u64), Ba
     loop {
         let read = file.read(&mut piece).map_err(file_error(path))?;
         if read == 0 {
-            return Ok((hexadecimal(&hash.finalize()), size));
+            return Ok((hex::encode(hash.finalize()), size));
         }
         hash.update(&piece[..read]);
         size += read as u64;

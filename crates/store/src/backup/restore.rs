@@ -95,7 +95,7 @@ impl Store {
                 tell(Progress { step: Step::Blobs, done, total: Some(manifest.blob_bytes.max(done)) });
             }
             let written = writer.finish().await?;
-            if crate::values::hexadecimal(&written.sha256) != sha256 {
+            if hex::encode(written.sha256) != sha256 {
                 self.blobs.delete(&id).await?;
                 return Err(BackupError::Damaged(format!("the bytes of blob {id} are not those that were saved")));
             }

@@ -20,7 +20,7 @@ use super::{
     BackupError, FORMAT, MANIFEST, Manifest, NOT_KEPT, PIECE, Progress, Step, TableOfBackup, Tell, blob_path,
     file_error, read_manifest, rows_path,
 };
-use crate::values::{hexadecimal, milliseconds};
+use crate::values::milliseconds;
 use crate::{Blobs, Store, StoreError, migrations};
 
 /// How a backup is made.
@@ -109,7 +109,7 @@ impl Store {
             }
             let file = file.into_inner().map_err(|error| file_error(&path)(error.into_error()))?;
             file.sync_all().map_err(file_error(&path))?;
-            tables.push(TableOfBackup { name: name.to_owned(), rows, sha256: hexadecimal(&hash.finalize()) });
+            tables.push(TableOfBackup { name: name.to_owned(), rows, sha256: hex::encode(hash.finalize()) });
         }
         tell(Progress { step: Step::Rows, done, total: Some(done) });
         snapshot.rollback().await.map_err(StoreError::from)?;

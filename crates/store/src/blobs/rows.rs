@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::{Blob, Blobs};
-use crate::values::{hexadecimal, milliseconds};
+use crate::values::milliseconds;
 use crate::{Store, StoreError};
 
 /// So old must an object without a row be before it is taken for what a crash has left: its row may be about to be written.
@@ -33,7 +33,7 @@ pub(crate) async fn keep_blob(
         .bind(&blob.id)
         .bind(instance)
         .bind(i64::try_from(blob.size).unwrap_or(i64::MAX))
-        .bind(hexadecimal(&blob.sha256))
+        .bind(hex::encode(blob.sha256))
         .bind(milliseconds(SystemTime::now()))
         .execute(&mut **transaction)
         .await?;
