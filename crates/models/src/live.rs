@@ -3,8 +3,10 @@
 //! It differs from the search of the final result in two things. Its beams are narrow, for every second of live audio is searched
 //! twice; and not all is known yet. With models of phones that is the mean of the utterance: it begins with
 //! that of what the session heard before (or the model's own for the first utterance) and follows the speech. With networks that
-//! see whole utterances it is what comes: they score short windows, which overlap.
+//! see whole utterances it is what comes: they score short windows, which overlap. What streaming networks say here is what they would
+//! say to the search of the final result, which goes on from it ([`Live::head`]).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dictum_acoustic::{FEATURE_CONTEXT, features_of};
@@ -13,6 +15,7 @@ use dictum_language::WordId;
 use dictum_neural::{CtcStream, Mode};
 
 use crate::acoustic::Acoustic;
+use crate::pursuit::Head;
 use crate::recogniser::{Band, Recogniser};
 use crate::segmenter::OpenUtterance;
 use crate::wording::{self, Found};
@@ -43,6 +46,8 @@ pub struct Live {
     /// The words last told.
     told: Vec<WordId>,
     frame_seconds: f64,
+    /// When what it scores began, as soon as it has.
+    start: Option<f64>,
 }
 
 enum Way {
@@ -58,10 +63,23 @@ enum Way {
         done: usize,
         /// The network's stream, until it fails.
         stream: Option<Box<CtcStream>>,
-        /// Scores that came of the last samples.
+        /// Scores that came of the last samples; of streaming networks of all.
         scores: Vec<f32>,
+        /// Where a streaming network was after the last blocks, the newest last.
+        marks: VecDeque<Mark>,
     },
 }
+
+/// Where the scoring of an utterance is.
+struct Mark {
+    samples: usize,
+    scores: usize,
+    stream: Box<CtcStream>,
+}
+
+/// Blocks whose ends are kept. That an utterance is at its end is known a tenth of a second after it, and by then a part of the next
+/// block may have been scored.
+const MARKS: usize = 5;
 
 impl Live {
     /// A search for an utterance that has just begun. `mean` is what the session heard before.
@@ -71,12 +89,12 @@ impl Live {
             Acoustic::Phones(_) => Way::Cepstra { mean, done: 0, averaged: 0 },
             Acoustic::Tokens(spelt) => {
                 let stream = Some(Box::new(spelt.model.stream(Mode::Live)));
-                Way::Samples { done: 0, stream, scores: Vec::new() }
+                Way::Samples { done: 0, stream, scores: Vec::new(), marks: VecDeque::new() }
             }
         };
         let work = Recogniser::work_space(recogniser, band, Purpose::Interim);
         let frame_seconds = acoustic.frame_seconds();
-        Live { work, way, recent: Default::default(), told: Vec::new(), frame_seconds }
+        Live { work, way, recent: Default::default(), told: Vec::new(), frame_seconds, start: None }
     }
 
     /// Takes the next block of frames, if it is complete: `None` if not, else whether the text changed, and to what.
@@ -99,22 +117,31 @@ impl Live {
                 *done = end;
                 true
             }
-            Way::Samples { done, stream, scores } => {
+            Way::Samples { done, stream, scores, marks } => {
                 let samples = open.samples();
                 let end = *done + PIECE;
                 if samples.len() < end {
                     return None;
                 }
                 let running = stream.as_mut()?;
-                scores.clear();
+                let streaming = running.model().is_streaming();
+                if !streaming {
+                    scores.clear();
+                }
+                let known = scores.len();
                 if let Err(error) = running.push(&samples[*done..end], scores) {
                     tracing::error!(%error, "no more interim results of an utterance");
                     *stream = None;
                     return None;
                 }
                 *done = end;
-                self.work.push_scores(scores, false);
-                !scores.is_empty()
+                if streaming {
+                    self.start = Some(open.start());
+                    marks.drain(..marks.len().saturating_sub(MARKS - 1));
+                    marks.push_back(Mark { samples: end, scores: scores.len(), stream: running.clone() });
+                }
+                self.work.push_scores(&scores[known..], false);
+                scores.len() > known
             }
         };
         Some(if searched { self.changed(recogniser, open.start()) } else { None })
@@ -143,6 +170,14 @@ impl Live {
         });
         let words = wording::words(recogniser, found);
         (!words.is_empty()).then_some(Interim { words })
+    }
+
+    /// What a streaming network has scored already of an utterance that began at `start` and is so many samples long. `None` if it
+    /// has scored nothing of it, or something else.
+    pub fn head(&self, start: f64, samples: usize) -> Option<Head> {
+        let Way::Samples { scores, marks, .. } = &self.way else { return None };
+        let mark = marks.iter().rev().find(|mark| mark.samples <= samples).filter(|_| self.start == Some(start))?;
+        Some(Head { samples: mark.samples, scores: scores[..mark.scores].to_vec(), stream: mark.stream.clone() })
     }
 
     /// Whether anything was told.

@@ -50,9 +50,19 @@ enum Way {
     },
 }
 
+/// The scores of an utterance's first samples, and the stream that made them: a network that streams need not be asked twice.
+pub struct Head {
+    /// Samples that are scored.
+    pub samples: usize,
+    /// What they scored.
+    pub scores: Vec<f32>,
+    /// The network's stream after them.
+    pub stream: Box<CtcStream>,
+}
+
 impl Pursuit {
-    /// Begins to search an utterance; nothing if it is too short to be one.
-    pub fn new(recogniser: &Arc<Recogniser>, band: Band, segment: Segment) -> Option<Pursuit> {
+    /// Begins to search an utterance; nothing if it is too short to be one. `head` is what was scored of it before.
+    pub fn new(recogniser: &Arc<Recogniser>, band: Band, segment: Segment, head: Option<Head>) -> Option<Pursuit> {
         if segment.speech.len() < SHORTEST {
             return None;
         }
@@ -63,8 +73,10 @@ impl Pursuit {
                 Way::Cepstra { mean: mean(&cepstra, &segment.speech, prior), cepstra, done: 0 }
             }
             (Audio::Samples(samples), Acoustic::Tokens(spelt)) => {
-                let stream = Some(Box::new(spelt.model.stream(Mode::Final)));
-                Way::Samples { samples, done: 0, stream, scores: Vec::new() }
+                let nothing =
+                    || Head { samples: 0, scores: Vec::new(), stream: Box::new(spelt.model.stream(Mode::Final)) };
+                let Head { samples: done, scores, stream } = head.unwrap_or_else(nothing);
+                Way::Samples { samples, done, stream: Some(stream), scores }
             }
             (Audio::Samples(_), Acoustic::Phones(_)) => unreachable!("models of phones keep cepstra"),
         };

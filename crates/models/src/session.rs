@@ -211,9 +211,10 @@ impl Session {
             }
             Cut::End { span, too_long } => {
                 let ended_by = if too_long { EndOfUtterance::Reset } else { reason };
-                let told = self.live.take().is_some_and(|live| live.has_told());
                 let early = self.early.take().filter(|early| early.span == span);
-                if let Some(search) = early.map(|early| early.search).or_else(|| self.search(span)) {
+                let search = early.map(|early| early.search).or_else(|| self.search(span));
+                let told = self.live.take().is_some_and(|live| live.has_told());
+                if let Some(search) = search {
                     self.tasks.push_back(Task::Decode { search, ended_by, told });
                 }
             }
@@ -221,7 +222,10 @@ impl Session {
     }
 
     fn search(&self, span: Span) -> Option<Box<Pursuit>> {
-        self.decoder.begin(self.segmenter.segment(span)).map(Box::new)
+        let segment = self.segmenter.segment(span);
+        let scored = |live: &Live| live.head(segment.start, segment.audio.samples()?);
+        let head = self.live.as_ref().and_then(scored);
+        self.decoder.begin(segment, head).map(Box::new)
     }
 
     /// With nothing else to do, searches what will be an utterance if the pause lasts, so that its result is there when it

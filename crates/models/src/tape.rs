@@ -16,6 +16,16 @@ pub enum Audio {
     Samples(Vec<f32>),
 }
 
+impl Audio {
+    /// How many samples, where it is of samples.
+    pub fn samples(&self) -> Option<usize> {
+        match self {
+            Audio::Cepstra(_) => None,
+            Audio::Samples(samples) => Some(samples.len()),
+        }
+    }
+}
+
 /// Samples of a frame where frames are of samples: 10 ms at 16 kHz.
 const FRAME: usize = 160;
 

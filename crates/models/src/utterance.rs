@@ -12,7 +12,7 @@ use dictum_language::{WordId, as_piece};
 
 use crate::acoustic::Acoustic;
 use crate::phrases::split_at_phrase_ends;
-use crate::pursuit::{Caught, Pursuit};
+use crate::pursuit::{Caught, Head, Pursuit};
 use crate::recogniser::{Band, Options, Recogniser};
 use crate::tape::Audio;
 use crate::wording::{Found, words};
@@ -52,9 +52,9 @@ impl UtteranceDecoder {
         self.statistics
     }
 
-    /// Begins to decode an utterance; nothing if it is too short to be one.
-    pub fn begin(&self, segment: Segment) -> Option<Pursuit> {
-        Pursuit::new(&self.recogniser, self.band, segment)
+    /// Begins to decode an utterance, of which `head` was scored before; nothing if it is too short to be one.
+    pub fn begin(&self, segment: Segment, head: Option<Head>) -> Option<Pursuit> {
+        Pursuit::new(&self.recogniser, self.band, segment, head)
     }
 
     /// Reads what a search that is at its end has found: nothing if nothing was recognised, several results if it is

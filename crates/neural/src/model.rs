@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::NeuralError;
 use crate::mapped::mapped;
@@ -35,6 +36,7 @@ pub struct CtcModel {
     frame_seconds: f64,
     /// Frames at the start of a stream that the network gives no scores of.
     pub(crate) skipped: usize,
+    runs: AtomicU64,
 }
 
 impl std::fmt::Debug for CtcModel {
@@ -68,7 +70,15 @@ impl CtcModel {
         let recipe = package::recognise(&outline).map_err(|reason| NeuralError::unusable(&files.network, reason))?;
         let tokens = tokens(&files.tokens, recipe.blank)?;
         let network = runtime::load(options.runtime, &files.network, &outline)?;
-        let mut model = CtcModel { path: files.network, network, recipe, tokens, frame_seconds: 0.0, skipped: 0 };
+        let mut model = CtcModel {
+            path: files.network,
+            network,
+            recipe,
+            tokens,
+            frame_seconds: 0.0,
+            skipped: 0,
+            runs: AtomicU64::new(0),
+        };
         model.frame_seconds = model.try_out(&files.tokens)?;
         model.skipped = model.recipe.skipped(model.frame_seconds);
         if model.skipped > MOST_SKIPPED {
@@ -109,6 +119,11 @@ impl CtcModel {
         &self.path
     }
 
+    /// How often the network was run since it was loaded: what recognition costs is nearly all in this.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
     /// A stream at its start.
     pub fn stream(self: &Arc<Self>, mode: Mode) -> CtcStream {
         CtcStream::new(Arc::clone(self), mode)
@@ -117,6 +132,7 @@ impl CtcModel {
     /// Runs the network; the first output as frames of scores, and all outputs after it.
     pub(crate) fn run(&self, inputs: &[Tensor]) -> Result<(Frames, Vec<Tensor>), NeuralError> {
         let error = |reason: String| NeuralError::run(&self.path, reason);
+        self.runs.fetch_add(1, Ordering::Relaxed);
         let mut outputs = guarded(|| self.network.run(inputs)).map_err(error)?.into_iter();
         let scores = outputs.next().ok_or_else(|| error("it has no output".to_string()))?;
         let frames = frames(scores).map_err(error)?;

@@ -122,6 +122,7 @@ impl FilterbankConfig {
 const GREATEST_SAMPLE: f32 = 4.0;
 
 /// Log mel energies of a stream of samples. What comes out does not depend on how the samples are cut into pushes.
+#[derive(Clone)]
 pub struct Filterbank {
     config: FilterbankConfig,
     spectrum: Spectrum,
@@ -207,6 +208,7 @@ fn mirror(mut index: isize, length: usize) -> usize {
 }
 
 /// Window, Fourier transform and mel bands of single frames.
+#[derive(Clone)]
 struct Spectrum {
     remove_mean: bool,
     pre_emphasis: f64,
@@ -278,7 +280,7 @@ fn weight(window: Window, at: usize, length: usize) -> f64 {
 }
 
 /// What a network takes: filterbanks, or the samples themselves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum FrontEnd {
     Filterbank(Box<Filterbank>),
     Samples,

@@ -1,5 +1,7 @@
 //! Models that keep a state: pieces of fixed length, one after the other.
 
+use std::sync::Arc;
+
 use super::windows::arranged;
 use super::{append, check_width};
 use crate::error::NeuralError;
@@ -12,18 +14,19 @@ use crate::runtime::Tensor;
 const TAIL: usize = 30;
 
 /// The pieces of a stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Chunks {
     /// Frames that are still needed.
     pub frames: Vec<f32>,
-    state: Vec<Tensor>,
+    /// Replaced, never changed: copies of the stream share it.
+    state: Arc<Vec<Tensor>>,
     /// Frames of scores that the network has given.
     given: usize,
 }
 
 impl Chunks {
     pub fn new(streaming: &Streaming) -> Chunks {
-        Chunks { frames: Vec::new(), state: streaming.state.clone(), given: 0 }
+        Chunks { frames: Vec::new(), state: Arc::new(streaming.state.clone()), given: 0 }
     }
 
     /// Scores all whole pieces.
@@ -40,7 +43,7 @@ impl Chunks {
                 nothing_said(model, scores);
             }
             append(&frames.values, frames.width, model, scores)?;
-            self.state = streaming.next_state(outputs);
+            self.state = Arc::new(streaming.next_state(outputs));
             self.given += frames.count;
             at += streaming.shift;
         }

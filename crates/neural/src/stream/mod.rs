@@ -30,15 +30,16 @@ const LEAST_SCORE: f32 = -1e4;
 ///
 /// Frames of scores come in order, [`CtcModel::frame_seconds`] apart, the first at the start of the audio. Work is done in
 /// [`push`](CtcStream::push) and [`finish`](CtcStream::finish), on the thread that calls them. What comes out does not depend
-/// on how the samples are cut into pushes.
-#[derive(Debug)]
+/// on how the samples are cut into pushes. A copy goes on from where the stream is; that of a streaming model is small, for the
+/// network's state is shared until one of them moves on.
+#[derive(Debug, Clone)]
 pub struct CtcStream {
     model: Arc<CtcModel>,
     front_end: FrontEnd,
     progress: Progress,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Progress {
     Windows(Windows),
     Chunks(Chunks),

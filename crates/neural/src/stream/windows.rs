@@ -25,7 +25,7 @@ const FINAL: Seconds = Seconds { before: 2.0, kept: 20.0, after: 2.0, wait: 25.0
 const LIVE: Seconds = Seconds { before: 4.0, kept: 0.64, after: 0.96, wait: 1.6, history: 20.0 };
 
 /// The windows of a stream. All numbers are of frames that go in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Windows {
     /// Frames that are still needed, of `width` values.
     pub frames: Vec<f32>,

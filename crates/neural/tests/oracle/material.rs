@@ -10,6 +10,7 @@ use serde_json::Value;
 
 /// What the oracle wrote.
 pub struct Oracle {
+    python: PathBuf,
     folder: PathBuf,
     cases: Value,
 }
@@ -19,9 +20,9 @@ impl Oracle {
     /// error instead.
     pub fn new(test: &str) -> Option<Oracle> {
         match written() {
-            Ok(folder) => {
+            Ok((python, folder)) => {
                 let cases = std::fs::read(folder.join("cases.json")).unwrap();
-                Some(Oracle { folder, cases: serde_json::from_slice(&cases).unwrap() })
+                Some(Oracle { python, folder, cases: serde_json::from_slice(&cases).unwrap() })
             }
             Err(reason) => {
                 println!("skipped: {test}: {reason}");
@@ -36,6 +37,14 @@ impl Oracle {
     pub fn cases(&self, list: &str) -> Vec<Case<'_>> {
         let cases = self.cases[list].as_array().unwrap();
         cases.iter().map(|value| Case { folder: &self.folder, value }).collect()
+    }
+
+    /// The shared library in the wheel of onnxruntime.
+    pub fn onnx_runtime(&self) -> PathBuf {
+        let python = std::fs::read_dir(self.python.join("lib")).unwrap().map(|entry| entry.unwrap().path());
+        let files = python.flat_map(|python| std::fs::read_dir(python.join("site-packages/onnxruntime/capi")).unwrap());
+        let is_library = |path: &PathBuf| path.file_name().is_some_and(|name| is_library(&name.to_string_lossy()));
+        files.map(|entry| entry.unwrap().path()).find(is_library).expect("the wheel has the library")
     }
 
     /// The folder of a package.
@@ -75,9 +84,15 @@ impl Case<'_> {
     }
 }
 
-/// The folder that the oracle has written, now or in an earlier run. Tests that run at the same time wait for each other.
-fn written() -> Result<PathBuf, String> {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
+/// Not those of providers, which lie beside it.
+fn is_library(name: &str) -> bool {
+    name.starts_with("libonnxruntime.")
+}
+
+/// Where Python is, and the folder that the oracle has written, now or in an earlier run. Tests that run at the same time wait for each other.
+fn written() -> Result<(PathBuf, PathBuf), String> {
+    // Tests of other crates use this, too.
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../neural/oracle");
     let requirements = scripts.join("requirements.txt");
     let python = once("oracle-python", std::slice::from_ref(&requirements), |folder| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
@@ -86,10 +101,11 @@ fn written() -> Result<PathBuf, String> {
     })?;
     let mut sources = vec![requirements.clone()];
     sources.extend(["graph.py", "networks.py", "oracle.py"].map(|name| scripts.join(name)));
-    once("oracle-cases", &sources, |folder| {
+    let cases = once("oracle-cases", &sources, |folder| {
         let mut write = Command::new(python.join("bin/python"));
         run(write.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts.join("oracle.py")).arg(folder))
-    })
+    })?;
+    Ok((python, cases))
 }
 
 /// The folder that `fill` has filled for what `sources` say.
