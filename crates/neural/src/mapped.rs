@@ -12,10 +12,36 @@ pub(crate) fn mapped(path: &Path) -> std::io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(&file) }
 }
 
-/// Loads a network whose weights lie beside it in files that are mapped.
+/// A network that reads its weights where they are mapped.
 #[cfg(feature = "rten")]
-#[allow(unsafe_code)]
-pub(crate) fn load_mapped(options: &rten::ModelOptions, path: &Path) -> Result<rten::Model, rten::LoadError> {
-    // SAFETY: as for `mapped`.
-    unsafe { options.load_mmap(path) }
+pub(crate) struct InPlace {
+    // Dropped in this order.
+    model: rten::Model,
+    _files: Vec<memmap2::Mmap>,
+}
+
+#[cfg(feature = "rten")]
+impl InPlace {
+    /// Loads a graph whose weights are in `files`, by the names under which it knows them.
+    #[allow(unsafe_code)]
+    pub(crate) fn load(
+        mut options: rten::ModelOptions,
+        graph: Vec<u8>,
+        files: Vec<(Vec<String>, memmap2::Mmap)>,
+    ) -> Result<InPlace, rten::LoadError> {
+        for (names, file) in &files {
+            // SAFETY: the model alone gets to see these bytes for longer than this call, and is gone before the files are. What it
+            // computes is its own, and never a view of its weights.
+            let bytes: &'static [u8] = unsafe { std::slice::from_raw_parts(file.as_ptr(), file.len()) };
+            for name in names {
+                options.external_data_static(name, bytes);
+            }
+        }
+        let model = options.load(graph)?;
+        Ok(InPlace { model, _files: files.into_iter().map(|(_, file)| file).collect() })
+    }
+
+    pub(crate) fn model(&self) -> &rten::Model {
+        &self.model
+    }
 }

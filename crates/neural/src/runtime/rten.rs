@@ -1,15 +1,16 @@
 //! `rten`: <https://github.com/robertknight/rten>.
 
 mod mend;
+mod slim;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView, ValueView};
+use rten::{ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView, ValueView};
 use rten_tensor::Layout;
 
 use super::{Network, Tensor, Values};
-use crate::mapped::{load_mapped, mapped};
+use crate::mapped::{InPlace, mapped};
 use crate::onnx::Outline;
 
 thread_local! {
@@ -19,44 +20,36 @@ thread_local! {
 }
 
 pub(super) struct Rten {
-    model: Model,
+    network: InPlace,
     inputs: Vec<NodeId>,
     outputs: Vec<NodeId>,
 }
 
 impl Rten {
     pub fn load(path: &Path, outline: &Outline) -> Result<Box<dyn Network>, String> {
-        let model = read(path, outline)?;
+        let network = read(path, outline)?;
+        let model = network.model();
         let (inputs, outputs) = (model.input_ids().to_vec(), model.output_ids().to_vec());
-        Ok(Box::new(Rten { model, inputs, outputs }))
+        Ok(Box::new(Rten { network, inputs, outputs }))
     }
 }
 
-/// Weights in a file beside the network are mapped; those within it are not aligned, and are read.
-fn read(path: &Path, outline: &Outline) -> Result<Model, String> {
+/// Loads the graph; weights stay in their files, the network's own and those beside it, which are mapped. Of those that are
+/// multiplied with, `rten` lays out a copy for the processor.
+fn read(path: &Path, outline: &Outline) -> Result<InPlace, String> {
     let mut options = ModelOptions::with_all_ops();
     options.prepack_weights(true);
     let file = mapped(path).map_err(|error| error.to_string())?;
-    let mended = mend::mend(&file).map_err(|error| error.to_string())?;
-    let mappable = |name: &String| Path::new(name).extension().and_then(|ext| ext.to_str()).is_some_and(is_data);
-    if mended.is_none() && outline.beside.is_empty() {
-        return options.load_file(path).map_err(|error| error.to_string());
-    }
-    if mended.is_none() && outline.beside.iter().all(mappable) {
-        return load_mapped(&options, path).map_err(|error| error.to_string());
-    }
-    // Of mended networks, and from files of other names, rten takes weights from memory alone.
+    let slimmed = slim::slim(&file).map_err(|error| error.to_string())?;
+    let mended = mend::mend(&slimmed).map_err(|error| error.to_string())?;
     let folder = path.parent().unwrap_or(Path::new("."));
+    let mut files = vec![(vec![slim::ITSELF.to_owned()], file)];
     for name in &outline.beside {
-        let bytes = std::fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
-        options.external_data(name, bytes);
+        let beside = mapped(&folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        // Graphs within nodes know it by the name that it has.
+        files.push((vec![slim::alias(name), name.clone()], beside));
     }
-    options.load(mended.unwrap_or_else(|| file.to_vec())).map_err(|error| error.to_string())
-}
-
-/// Names that rten opens.
-fn is_data(extension: &str) -> bool {
-    extension.starts_with("data") || extension.starts_with("onnx_data")
+    InPlace::load(options, mended.unwrap_or(slimmed), files).map_err(|error| error.to_string())
 }
 
 impl Network for Rten {
@@ -66,7 +59,8 @@ impl Network for Rten {
         }
         let given = self.inputs.iter().copied().zip(inputs.iter().map(view).collect::<Result<Vec<_>, _>>()?).collect();
         let options = RunOptions::default().with_thread_pool(Some(POOL.with(Arc::clone)));
-        let outputs = self.model.run(given, &self.outputs, Some(options)).map_err(|error| error.to_string())?;
+        let outputs =
+            self.network.model().run(given, &self.outputs, Some(options)).map_err(|error| error.to_string())?;
         outputs.into_iter().map(tensor).collect()
     }
 }
