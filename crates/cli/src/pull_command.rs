@@ -1,6 +1,6 @@
 //! `dictum models pull` and `remove`, `dictum models list --available`, and `dictum serve --pull`.
 
-use dictum_models::pull::{self, Order, Progress, Published, PullConfig, Pulled};
+use dictum_models::pull::{self, HubToken, Order, Progress, Published, PullConfig, Pulled};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::progress;
 
 /// `dictum models pull`.
 pub fn pull(args: &PullArgs, settings: &Settings) -> Result<(), Failure> {
-    let mut config = PullConfig::new(settings.models_directory());
+    let mut config = config(settings)?;
     config.insecure_http = args.insecure_http;
     if let Some(hub) = &args.hf_endpoint {
         config.hub.clone_from(hub);
@@ -72,8 +72,8 @@ pub fn list_available(settings: &Settings, json: bool) -> Result<(), Failure> {
 
 /// `dictum serve --pull`: fetches what is not there yet.
 pub fn before_serving(sources: &[String], settings: &Settings) -> Result<(), Failure> {
-    let mut config = PullConfig::new(settings.models_directory());
-    if let Some(hub) = std::env::var_os("HF_ENDPOINT").and_then(|hub| hub.into_string().ok()) {
+    let mut config = config(settings)?;
+    if let Some(hub) = variable("HF_ENDPOINT") {
         config.hub = hub;
     }
     for source in sources {
@@ -83,6 +83,17 @@ pub fn before_serving(sources: &[String], settings: &Settings) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+/// Into the data directory, as the account that the environment knows: a token in arguments would be seen by everybody on the machine.
+fn config(settings: &Settings) -> Result<PullConfig, Failure> {
+    let mut config = PullConfig::new(settings.models_directory());
+    config.hub_token = variable("HF_TOKEN").map(|token| HubToken::new(&token)).transpose()?;
+    Ok(config)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok().filter(|value| !value.is_empty())
 }
 
 fn carry_out(config: &PullConfig, order: &Order) -> Result<Pulled, Failure> {

@@ -1,4 +1,4 @@
-//! `dictum models pull`, `list --available` and `remove`, against a server on this machine.
+//! `dictum models pull`, `list --available` and `remove`, and `dictum serve --pull`, against a server on this machine.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use common::{command, stderr, stdout};
+use common::{SPEECH, Server, can_run, command, speak, stderr, stdout};
 use serde_json::Value;
 
 /// Serves `archive` at every path, forever. The address.
@@ -100,3 +100,38 @@ fn what_cannot_be_pulled_is_said() {
     let output = run(data.path(), &["serve", "--no-auth", "--listen", "127.0.0.1:0", "--pull", "no-such-model"]);
     assert!(stderr(&output).contains("neither a published model"), "{}", stderr(&output));
 }
+
+/// The archive of a model that is one: the small neural model of the project.
+fn real_archive() -> Vec<u8> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/en-digits-commands-names");
+    let mut builder = tar::Builder::new(bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast()));
+    for file in ["package.toml", "model.onnx", "tokens.txt", "words.txt"] {
+        builder.append_path_with_name(package.join(file), format!("en-commands/{file}")).unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn a_server_fetches_its_model_before_it_listens() {
+    if !can_run("a_server_fetches_its_model_before_it_listens", &[SPEECH, "curl"]) {
+        return;
+    }
+    let url = serve(real_archive()) + "/en-commands.tar.bz2";
+    let arguments = ["--no-auth", "--model-dir", "", "--pull", &url];
+    let server = Server::start_with(&[&arguments[..], &["--set", "model.default=en-commands_BroadbandModel"]].concat());
+    let said = "one seven three nine two";
+    let work = tempfile::tempdir().unwrap();
+    let audio = speak(work.path(), "said.wav", said);
+    let answer = server.recognize(&audio, "audio/wav", "?model=en-commands_BroadbandModel");
+    assert!(answer.transcript().split_whitespace().count() >= 4, "{}", answer.body);
+    assert!(server.log().contains(&format!("{PULLED} is in ")), "{}", server.log());
+    // What is there is not fetched again.
+    let data = server.into_directory();
+    assert!(data.path().join("data/models").join(PULLED).join("package.toml").exists());
+    let again = Server::start_on(data, &arguments);
+    assert!(!again.log().contains(" is in "), "{}", again.log());
+    assert_eq!(again.recognize(&audio, "audio/wav", "?model=en-commands").transcript(), answer.transcript());
+}
+
+/// What the package calls itself.
+const PULLED: &str = "en-digits-commands-names";

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
-use dictum_models::pull::{self, Order, Patience, PullConfig, PullError, Pulled, Silent};
+use dictum_models::pull::{self, HubToken, Order, Patience, PullConfig, PullError, Pulled, Silent};
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -36,6 +36,8 @@ struct Files {
     files: BTreeMap<String, (Vec<u8>, Manner)>,
     /// Path and `Range` of every request.
     asked: Vec<(String, Option<String>)>,
+    /// Requests that said whose they are.
+    introduced: usize,
 }
 
 #[derive(Clone)]
@@ -69,6 +71,7 @@ async fn answer(State(server): State<Server>, request: Request) -> Response<Body
     let ranged = request.headers().get(header::RANGE).map(|range| range.to_str().unwrap().to_owned());
     let mut files = server.files.lock().unwrap();
     files.asked.push((path.clone(), ranged.clone()));
+    files.introduced += usize::from(request.headers().contains_key(header::AUTHORIZATION));
     let Some((content, manner)) = files.files.get_mut(&path) else {
         return Response::builder().status(404).body(Body::empty()).unwrap();
     };
@@ -411,9 +414,11 @@ async fn a_repository_of_a_hub_becomes_a_package() {
     let mut files = package_files();
     files.push(("model.onnx".to_owned(), vec![1; 300_000]));
     hub_list(&server, &files, None);
-    let config = PullConfig { hub: server.url.clone(), ..config(&place) };
+    let hub_token = Some(HubToken::new("hf_secret").unwrap());
+    let config = PullConfig { hub: server.url.clone(), hub_token, ..config(&place) };
     let pulled = pull::pull(&config, &order("hf:someone/some-model"), &Silent).await.unwrap();
     assert!(pulled.fresh && is_installed(&place, "some-model"));
+    assert_eq!(server.files.lock().unwrap().introduced, 0, "a mirror is not told who asks");
     assert!(!pulled.directory.join("model.onnx").exists(), "the network in 32 bits is not fetched besides");
     assert_eq!(pulled.record.fetched.len(), 2);
 }

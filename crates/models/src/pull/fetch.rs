@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::error::PullError;
+use super::hub::HubToken;
 use crate::check::sha256;
 
 /// Redirects that are followed, one after the other.
@@ -57,6 +58,7 @@ pub struct Fetcher {
     client: Client,
     patience: Patience,
     insecure_http: bool,
+    token: Option<HubToken>,
 }
 
 /// A file that is there as a whole.
@@ -105,7 +107,13 @@ impl Fetcher {
             .read_timeout(patience.silence)
             .build()
             .map_err(|error| PullError::Client(reasons(&error)))?;
-        Ok(Fetcher { client, patience, insecure_http })
+        Ok(Fetcher { client, patience, insecure_http, token: None })
+    }
+
+    /// One that shows a token to the hub.
+    pub fn with_token(mut self, token: Option<HubToken>) -> Fetcher {
+        self.token = token;
+        self
     }
 
     /// Fetches `url` into the file `part`, going on with what is there of it from before.
@@ -241,8 +249,11 @@ impl Fetcher {
         let mut here = url.clone();
         for _ in 0..=MOST_REDIRECTS {
             self.check(&here, url)?;
-            let request = self.client.get(here.clone()).headers(headers.clone());
-            let response = request.send().await.map_err(|error| Failed::Again(reasons(&error.without_url())))?;
+            let response = self
+                .request(&here, headers.clone())
+                .send()
+                .await
+                .map_err(|error| Failed::Again(reasons(&error.without_url())))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -254,6 +265,13 @@ impl Fetcher {
             })?;
         }
         Err(PullError::Redirects { url: url.to_string(), most: MOST_REDIRECTS }.into())
+    }
+
+    fn request(&self, url: &Url, mut headers: HeaderMap) -> RequestBuilder {
+        if let Some(token) = self.token.as_ref().and_then(|token| token.for_url(url)) {
+            headers.insert(AUTHORIZATION, token.clone());
+        }
+        self.client.get(url.clone()).headers(headers)
     }
 
     /// Encrypted, or on this machine from the beginning to the end, or wanted so.
@@ -286,7 +304,7 @@ fn is_loopback(url: &Url) -> bool {
 
 fn refused(url: &Url, status: StatusCode) -> PullError {
     let hint = match status.as_u16() {
-        401 | 403 => "; it may want an account, or the place may not exist",
+        401 | 403 => "; it may want an account (for Hugging Face a token in HF_TOKEN), or the place may not exist",
         404 | 410 => "; there is no such file",
         _ => "",
     };
@@ -349,4 +367,21 @@ fn reasons(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hub_is_told_who_asks() {
+        let fetcher = Fetcher::new(Patience::default(), false).unwrap();
+        let fetcher = fetcher.with_token(Some(HubToken::new("hf_secret").unwrap()));
+        let sent = |url: &str| {
+            let request = fetcher.request(&Url::parse(url).unwrap(), HeaderMap::new()).build().unwrap();
+            request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(sent("https://huggingface.co/api/models/a/b/tree/main").as_deref(), Some("Bearer hf_secret"));
+        assert_eq!(sent("https://cas-bridge.xethub.hf.co/x"), None);
+    }
 }

@@ -3,6 +3,7 @@
 //! `GET /api/models/OWNER/REPOSITORY/tree/REVISION` lists files with their length and, for large ones, their SHA-256; for
 //! small ones the hash of Git's blob. Files are at `/OWNER/REPOSITORY/resolve/REVISION/PATH`.
 
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use sha1::{Digest, Sha1};
 use url::Url;
@@ -16,6 +17,32 @@ pub const HUB: &str = "https://huggingface.co";
 /// Files that are fetched besides the network and its tokens.
 const COMPANIONS: [&str; 6] =
     ["package.toml", "README.md", "LICENSE", "LICENSE.txt", "words.txt", "language-model.bin"];
+
+/// What Hugging Face knows an account by (`HF_TOKEN`): for repositories that not everybody may see. It goes there alone,
+/// encrypted; not to mirrors, nor to where redirects lead. `Debug` does not show it.
+#[derive(Debug, Clone)]
+pub struct HubToken(HeaderValue);
+
+impl HubToken {
+    /// A token as the hub gives them out.
+    ///
+    /// # Errors
+    /// When it is none: they are words of visible ASCII characters.
+    pub fn new(text: &str) -> Result<HubToken, PullError> {
+        let wrong =
+            || PullError::Malformed { what: "the token of the hub".to_owned(), problem: "it is none".to_owned() };
+        let text = Some(text.trim()).filter(|text| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()));
+        let mut value = HeaderValue::try_from(format!("Bearer {}", text.ok_or_else(wrong)?)).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        Ok(HubToken(value))
+    }
+
+    /// The header to send to a URL, if this is the hub itself.
+    pub(super) fn for_url(&self, url: &Url) -> Option<&HeaderValue> {
+        let hub = url.scheme() == "https" && url.host_str() == Some("huggingface.co") && url.port().is_none();
+        hub.then_some(&self.0)
+    }
+}
 
 /// A file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +192,29 @@ mod tests {
             file_url(&hub, "a/b", "main", "x?.onnx").as_str(),
             "http://127.0.0.1:9/mirror/a/b/resolve/main/x%3F.onnx"
         );
+    }
+
+    #[test]
+    fn the_token_goes_to_the_hub_alone() {
+        let token = HubToken::new("hf_secret\n").unwrap();
+        let sent = |url: &str| token.for_url(&Url::parse(url).unwrap()).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(sent("https://huggingface.co/a/b/resolve/main/x").as_deref(), Some("Bearer hf_secret"));
+        assert_eq!(sent("https://huggingface.co:443/a").as_deref(), Some("Bearer hf_secret"));
+        for elsewhere in [
+            "http://huggingface.co/a",
+            "https://huggingface.co:8443/a",
+            "https://cdn-lfs.huggingface.co/a",
+            "https://huggingface.co.example.org/a",
+            "https://huggingface.co@example.org/a",
+            "https://hf-mirror.example.org/huggingface.co",
+            "http://127.0.0.1:8080/a",
+        ] {
+            assert_eq!(sent(elsewhere), None, "{elsewhere}");
+        }
+        assert!(!format!("{token:?}").contains("secret"));
+        for wrong in ["", " ", "two words", "\u{e9}", "a\r\nb"] {
+            assert!(HubToken::new(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     /// `git hash-object` of a file with the five letters and a line feed.

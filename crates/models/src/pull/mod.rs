@@ -24,7 +24,7 @@ use url::Url;
 pub use archive::Bounds;
 pub use error::PullError;
 pub use fetch::{Fetched, Patience, Progress, Silent};
-pub use hub::HUB;
+pub use hub::{HUB, HubToken};
 pub use install::{RECORD, Record, record_of};
 pub use published::{Published, find as find_published, published};
 pub use source::Source;
@@ -42,6 +42,8 @@ pub struct PullConfig {
     pub models: PathBuf,
     /// URL of Hugging Face or of a mirror of it.
     pub hub: String,
+    /// Who asks Hugging Face, for its repositories alone.
+    pub hub_token: Option<HubToken>,
     /// Also take what comes unencrypted from other machines.
     pub insecure_http: bool,
     /// How patient to be with servers, and the largest file.
@@ -56,6 +58,7 @@ impl PullConfig {
         PullConfig {
             models,
             hub: HUB.to_owned(),
+            hub_token: None,
             insecure_http: false,
             patience: Patience::default(),
             bounds: Bounds::default(),
@@ -116,7 +119,8 @@ pub async fn pull(config: &PullConfig, order: &Order, progress: &dyn Progress) -
     let language = order.language.clone().or_else(|| Some(source.published()?.languages.first()?.clone()));
     std::fs::create_dir_all(models).map_err(PullError::file("make", models))?;
     let workshop = Workshop::open(models, &name)?;
-    let fetcher = Fetcher::new(config.patience.clone(), config.insecure_http)?;
+    let token = config.hub_token.clone().filter(|_| matches!(source, Source::Hub { .. }));
+    let fetcher = Fetcher::new(config.patience.clone(), config.insecure_http)?.with_token(token);
     let known = install::ledger(models)?;
     let job = Job { config, order, fetcher, workshop, progress, known, has_language: language.is_some() };
     let unpacked = job.workshop.unpacked()?;
