@@ -1,24 +1,27 @@
 //! Best CPU time of several for scoring an utterance, features included.
 //!
 //! ```sh
-//! cargo run --release --package dictum-neural --example speed -- PACKAGE SECONDS REPEATS
+//! cargo run --release --package dictum-neural --features ort --example speed -- PACKAGE SECONDS REPEATS [onnxruntime]
 //! ```
 //!
-//! `oracle/speed.py` calls it beside ONNX Runtime. With the feature `ort` and `ORT_DYLIB_PATH` it times that runtime instead.
+//! `oracle/speed.py` calls it beside ONNX Runtime. With `onnxruntime` it times that runtime, from where `ORT_DYLIB_PATH` says.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dictum_neural::{CtcModel, Mode, Options, Runtime};
+use dictum_neural::{CtcModel, Mode, Options, Provider, Runtime};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [package, seconds, repeats] = arguments.as_slice() else {
-        return Err("usage: speed PACKAGE SECONDS REPEATS".into());
+    let (package, seconds, repeats, runtime) = match arguments.as_slice() {
+        [package, seconds, repeats] => (package, seconds, repeats, Runtime::Rten),
+        [package, seconds, repeats, other] if other == "onnxruntime" => {
+            (package, seconds, repeats, Runtime::OnnxRuntime(Provider::Cpu))
+        }
+        _ => return Err("usage: speed PACKAGE SECONDS REPEATS [onnxruntime]".into()),
     };
     let (seconds, repeats): (f64, usize) = (seconds.parse()?, repeats.parse()?);
-    let runtime = if cfg!(feature = "ort") { Runtime::Ort } else { Runtime::Rten };
     let options = Options { runtime, ..Options::default() };
     let began = Instant::now();
     let model = Arc::new(CtcModel::open_with(Path::new(package), options)?);
@@ -38,8 +41,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         best = best.min(cpu_seconds()? - cpu);
         frames = scores.len() / model.tokens().len();
     }
+    eprintln!("{}", memory()?);
     println!("{:.1} ms of CPU, {:.1} ms in all for {seconds} s, {frames} frames", 1000.0 * best, 1000.0 * fastest);
     Ok(())
+}
+
+/// Memory of this process: its own, and what it has mapped of files.
+fn memory() -> Result<String, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let lines = status.lines().filter(|line| ["RssAnon", "RssFile", "VmHWM"].iter().any(|name| line.starts_with(name)));
+    Ok(lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", "))
 }
 
 /// CPU time of all threads of this process: the network may run on another than this.
