@@ -40,6 +40,9 @@ pub struct ConfigArgs {
     /// Directory of the US English default model.
     #[arg(long, value_name = "DIR", global = true)]
     pub model_dir: Option<String>,
+    /// What runs neural models: rten, or onnxruntime, whose library has to be installed.
+    #[arg(long, value_name = "RUNTIME", global = true)]
+    pub runtime: Option<String>,
     /// Sets any setting, for example --set log.level=debug; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     pub set: Vec<String>,
@@ -58,6 +61,7 @@ impl ConfigArgs {
             ("store.database", &self.database),
             ("store.blobs", &self.blobs),
             ("model.dir", &self.model_dir),
+            ("model.runtime", &self.runtime),
         ];
         for (key, value) in flags {
             made.extend(value.iter().map(|value| (key.to_owned(), value.clone())));

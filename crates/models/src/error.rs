@@ -75,6 +75,11 @@ pub enum ModelsError {
         /// What the reader of the file said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The configuration wants neural models run by what is not there.
+    #[error(
+        "{0}; install it (the releases at https://github.com/microsoft/onnxruntime and the package onnxruntime of PyPI hold it) and name the file by model.onnxruntime_library or ORT_DYLIB_PATH, or leave model.runtime at rten"
+    )]
+    Runtime(#[from] dictum_neural::RuntimeError),
 }
 
 /// A model name that cannot be served (MODEL-03).

@@ -48,6 +48,8 @@ mod utterance;
 mod wording;
 mod work_space;
 
+pub use dictum_neural::{Provider, Runtime};
+
 pub use catalogue::{Bandwidth, CatalogueEntry, Generation};
 pub use error::{ModelsError, NameError};
 pub use package::{CtcFiles, Package, PackageFiles, SphinxFiles};

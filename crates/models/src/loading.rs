@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dictum_acoustic::{NarrowbandMap, SphinxModel};
 use dictum_language::{Dictionary, NgramModel, parse_arpa};
-use dictum_neural::CtcModel;
+use dictum_neural::{CtcModel, Options, Runtime};
 
 use crate::acoustic::{Acoustic, Phones, Spelt};
 use crate::package::{CtcFiles, PackageFiles, SphinxFiles};
@@ -15,11 +15,11 @@ type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 /// Largest list of words that is read, bytes.
 const LARGEST_LIST: u64 = 64 << 20;
 
-/// Reads the acoustic model and the language model of a package.
-pub fn load(files: &PackageFiles) -> Result<(Acoustic, NgramModel), BoxedError> {
+/// Reads the acoustic model and the language model of a package; a network is run by `runtime`.
+pub fn load(files: &PackageFiles, runtime: Runtime) -> Result<(Acoustic, NgramModel), BoxedError> {
     match files {
         PackageFiles::Sphinx(files) => load_sphinx(files),
-        PackageFiles::Ctc(files) => load_ctc(files),
+        PackageFiles::Ctc(files) => load_ctc(files, runtime),
     }
 }
 
@@ -36,8 +36,9 @@ fn load_sphinx(files: &SphinxFiles) -> Result<(Acoustic, NgramModel), BoxedError
     Ok((Acoustic::Phones(Box::new(Phones { broadband, narrowband, dictionary, fillers })), lm))
 }
 
-fn load_ctc(files: &CtcFiles) -> Result<(Acoustic, NgramModel), BoxedError> {
-    let spelt = Spelt::new(CtcModel::open(&files.network)?)
+fn load_ctc(files: &CtcFiles, runtime: Runtime) -> Result<(Acoustic, NgramModel), BoxedError> {
+    let options = Options { runtime, ..Options::default() };
+    let spelt = Spelt::new(CtcModel::open_with(&files.network, options)?)
         .map_err(|problem| format!("{}: {problem}", files.network.display()))?;
     let lm = match (&files.language_model, &files.words) {
         (Some(path), _) => NgramModel::open(path)?,

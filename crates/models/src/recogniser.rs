@@ -7,6 +7,7 @@ use dictum_decoder::look_ahead::LookAheadCache;
 use dictum_decoder::network::Network;
 use dictum_decoder::result::{Interim, Utterance};
 use dictum_language::{Bigrams, LanguageModel, NgramModel, OpenVocabulary, Pronouncer, SoundsLike, WordId, as_piece};
+use dictum_neural::Runtime;
 
 use crate::acoustic::{Acoustic, Phones};
 use crate::error::ModelsError;
@@ -174,9 +175,17 @@ impl Recogniser {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_tuned(package: &Package, tuning: Tuning) -> Result<Recogniser, ModelsError> {
+        Recogniser::load_with(package, tuning, Runtime::default())
+    }
+
+    /// Loads a package with other beams and weights, its network, if it has one, run by `runtime`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(package: &Package, tuning: Tuning, runtime: Runtime) -> Result<Recogniser, ModelsError> {
         let name = || package.name.clone();
         let failed = |source: BoxedError| ModelsError::Load { package: name(), source };
-        let (acoustic, lm) = crate::loading::load(&package.files).map_err(failed)?;
+        let (acoustic, lm) = crate::loading::load(&package.files, runtime).map_err(failed)?;
         let lm = Arc::new(lm);
         let lexicon = Arc::new(acoustic.lexicon(&*lm));
         if lexicon.is_empty() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use dictum_neural::{Runtime, load_onnx_runtime};
 use parking_lot::Mutex;
 
 use crate::calibration::Calibration;
@@ -31,6 +32,10 @@ pub struct RegistryConfig {
     pub default_model: String,
     /// Leave confidences uncalibrated, to estimate a calibration from them.
     pub uncalibrated: bool,
+    /// What runs the networks of neural models.
+    pub runtime: Runtime,
+    /// The shared library of ONNX Runtime, where that runs them. `None`: where `ORT_DYLIB_PATH` says, or the system finds it.
+    pub onnx_runtime: Option<PathBuf>,
 }
 
 impl Default for RegistryConfig {
@@ -41,6 +46,8 @@ impl Default for RegistryConfig {
             names: BTreeMap::new(),
             default_model: DEFAULT_MODEL.to_owned(),
             uncalibrated: false,
+            runtime: Runtime::default(),
+            onnx_runtime: None,
         }
     }
 }
@@ -95,11 +102,16 @@ pub struct Registry {
     entries: BTreeMap<String, ModelEntry>,
     default_model: String,
     uncalibrated: bool,
+    runtime: Runtime,
 }
 
 impl Registry {
-    /// Finds the packages and maps the names. Reads manifests only; models are loaded by [`Registry::recogniser`].
+    /// Finds the packages and maps the names. Reads manifests only; models are loaded by [`Registry::recogniser`]. That the runtime
+    /// of neural models is there is seen to here, so that it is not missed when somebody speaks.
     pub fn open(config: &RegistryConfig) -> Result<Registry, ModelsError> {
+        if let Runtime::OnnxRuntime(_) = config.runtime {
+            load_onnx_runtime(config.onnx_runtime.as_deref())?;
+        }
         let mut packages = Vec::new();
         for directory in &config.package_dirs {
             packages.extend(packages_in(directory)?);
@@ -149,7 +161,13 @@ impl Registry {
             let package = Arc::clone(&slot.package);
             entries.insert(info.name.clone(), ModelEntry { info: Arc::new(info), package });
         }
-        Ok(Registry { slots, entries, default_model: config.default_model.clone(), uncalibrated: config.uncalibrated })
+        Ok(Registry {
+            slots,
+            entries,
+            default_model: config.default_model.clone(),
+            uncalibrated: config.uncalibrated,
+            runtime: config.runtime,
+        })
     }
 
     /// The model of a name, by its present or a former spelling (MODEL-03, MODEL-05).
@@ -205,7 +223,7 @@ impl Registry {
         if self.uncalibrated {
             tuning.calibration = Calibration::NONE;
         }
-        Recogniser::load_tuned(package, tuning)
+        Recogniser::load_with(package, tuning, self.runtime)
     }
 
     /// Whether the recogniser of a model is loaded already. Does not wait.

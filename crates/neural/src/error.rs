@@ -80,3 +80,27 @@ impl NeuralError {
         }
     }
 }
+
+/// A runtime cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuntimeError {
+    /// The shared library is missing, is no such library, or is too old.
+    #[error("the shared library of ONNX Runtime, 1.17 or later, cannot be loaded from {library}: {reason}", library = library.display())]
+    Library {
+        /// Where it was looked for; a bare name is looked for where the system looks.
+        library: PathBuf,
+        /// What the system or the library said.
+        reason: String,
+    },
+    /// A process can have one of it.
+    #[error("ONNX Runtime cannot be loaded from {library}: it was loaded from {loaded} already", library = library.display(), loaded = loaded.display())]
+    Another {
+        /// What was asked for.
+        library: PathBuf,
+        /// What there is.
+        loaded: PathBuf,
+    },
+    /// The program has been built without it.
+    #[error("this program was built without ONNX Runtime (the feature `ort`)")]
+    NotBuilt,
+}

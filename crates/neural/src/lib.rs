@@ -34,10 +34,10 @@ mod runtime;
 mod stream;
 mod tokens;
 
-pub use error::{NeuralError, ParseError};
+pub use error::{NeuralError, ParseError, RuntimeError};
 pub use greedy::greedy;
 pub use model::{CtcModel, Options};
 pub use package::{Precision, describe};
-pub use runtime::Runtime;
+pub use runtime::{Provider, Runtime, load_onnx_runtime};
 pub use stream::{CtcStream, Mode};
 pub use tokens::{Boundary, Tokens, WORD_BEGIN};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dictum_callbacks::Signature;
-use dictum_models::RegistryConfig;
+use dictum_models::{Provider, RegistryConfig, Runtime};
 use dictum_service::ServiceConfig;
 use dictum_service::accounts::AccountsConfig;
 use dictum_store::{Quota, StoreConfig};
@@ -258,6 +258,17 @@ impl Settings {
             names: self.model_names.clone(),
             default_model: self.model_default.clone(),
             uncalibrated: false,
+            runtime: self.runtime(),
+            onnx_runtime: self.model_onnxruntime_library.clone(),
+        }
+    }
+
+    fn runtime(&self) -> Runtime {
+        // The table has let nothing else pass.
+        match (self.model_runtime.as_str(), self.model_onnxruntime_provider.as_str()) {
+            ("onnxruntime", "cuda") => Runtime::OnnxRuntime(Provider::Cuda),
+            ("onnxruntime", _) => Runtime::OnnxRuntime(Provider::Cpu),
+            _ => Runtime::Rten,
         }
     }
 

@@ -276,6 +276,12 @@ settings! {
         "Further model names, each served by the installed package of that name. They win over what the packages say.";
     model_default: String = "en-US_BroadbandModel", "model.default", "model name", None, anything,
         "The model that answers when a request names none.";
+    model_runtime: String = "rten", "model.runtime", "`rten`, `onnxruntime`", Some("--runtime"), is_runtime,
+        "What runs neural models. `rten` is built in. `onnxruntime` is faster, and is a shared library that has to be installed.";
+    model_onnxruntime_library: Option<PathBuf> = "", "model.onnxruntime_library", "file", None, anything,
+        "The shared library of ONNX Runtime, 1.17 or later, for `model.runtime = \"onnxruntime\"`: `libonnxruntime.so.1.31.1` for one. None: what the environment variable `ORT_DYLIB_PATH` names, else the `libonnxruntime.so` that the system finds.";
+    model_onnxruntime_provider: String = "cpu", "model.onnxruntime_provider", "`cpu`, `cuda`", None, is_provider,
+        "Who computes for ONNX Runtime. `cuda`: the first NVIDIA GPU; it takes a library built for that, and where there is none, loading a neural model fails.";
     metrics_listen: Option<String> = "", "metrics.listen", "`HOST:PORT`", Some("serve --metrics-listen"), is_optional_address,
         "Another address, plain HTTP, for `GET /metrics` and the questions after health alone: whoever reaches it sees the figures. None: no such address.";
     metrics_shown_to: String = "loopback", "metrics.shown_to", "`loopback`, `everybody`, `nobody`", None, is_audience,
@@ -312,6 +318,14 @@ fn is_level(text: &String) -> Result<(), String> {
 
 fn is_format(text: &String) -> Result<(), String> {
     one_of(text, &["text", "json"])
+}
+
+fn is_runtime(text: &String) -> Result<(), String> {
+    one_of(text, &["rten", "onnxruntime"])
+}
+
+fn is_provider(text: &String) -> Result<(), String> {
+    one_of(text, &["cpu", "cuda"])
 }
 
 fn is_address(text: &String) -> Result<(), String> {

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the binary, a server, speech, and curl.
 #![allow(dead_code)] // each test program uses its part
 
+pub mod installed;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -11,7 +11,7 @@ mod rten;
 
 use std::path::Path;
 
-use crate::error::NeuralError;
+use crate::error::{NeuralError, RuntimeError};
 use crate::onnx::Outline;
 
 /// What runs a network.
@@ -20,8 +20,35 @@ pub enum Runtime {
     /// `rten`, in Rust (feature `rten`, on by default).
     #[default]
     Rten,
-    /// ONNX Runtime, from the shared library that `ORT_DYLIB_PATH` names (feature `ort`).
-    Ort,
+    /// ONNX Runtime, from a shared library (feature `ort`): [`load_onnx_runtime`].
+    OnnxRuntime(Provider),
+}
+
+/// Who computes for ONNX Runtime. What a provider cannot compute of a network the CPU does; one that cannot be had at all is an
+/// error when a model is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Provider {
+    /// The CPU.
+    #[default]
+    Cpu,
+    /// The first NVIDIA GPU, where the library was built for it and finds CUDA and cuDNN.
+    Cuda,
+}
+
+/// Loads the shared library of ONNX Runtime (1.17 or later), once for the whole process: from `library`, or else from where
+/// `ORT_DYLIB_PATH` says, or else from where the system looks for `libonnxruntime.so`. Opening a model does the same without a path;
+/// called before, this tells early that there is none.
+///
+/// # Errors
+/// When there is no such library, it is too old, another was loaded before, or this program was built without the feature `ort`.
+pub fn load_onnx_runtime(library: Option<&Path>) -> Result<(), RuntimeError> {
+    #[cfg(feature = "ort")]
+    return ort::load(library).map(drop);
+    #[cfg(not(feature = "ort"))]
+    {
+        let _ = library;
+        Err(RuntimeError::NotBuilt)
+    }
 }
 
 /// Values in row-major order, with their shape.
@@ -77,7 +104,7 @@ pub(crate) fn load(runtime: Runtime, path: &Path, outline: &Outline) -> Result<B
         #[cfg(feature = "rten")]
         Runtime::Rten => rten::Rten::load(path, outline),
         #[cfg(feature = "ort")]
-        Runtime::Ort => ort::Ort::load(path),
+        Runtime::OnnxRuntime(provider) => ort::Ort::load(path, provider),
         #[allow(unreachable_patterns)]
         missing => {
             let _ = outline;

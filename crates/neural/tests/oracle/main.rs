@@ -10,7 +10,7 @@ mod windows;
 use std::sync::Arc;
 
 use dictum_neural::frontend::{Filterbank, FilterbankConfig};
-use dictum_neural::{CtcModel, Mode, Options, Precision, Runtime, greedy};
+use dictum_neural::{CtcModel, Mode, Options, Precision, Provider, Runtime, greedy, load_onnx_runtime};
 use material::{Case, Oracle};
 
 /// The largest difference of two rows of numbers.
@@ -44,15 +44,20 @@ fn features_are_those_of_kaldi_native_fbank() {
     }
 }
 
-/// With the feature `ort` that runtime is compared; `ORT_DYLIB_PATH` names it, the library in the wheel of onnxruntime for one.
-fn runtime() -> Runtime {
-    if cfg!(feature = "ort") { Runtime::Ort } else { Runtime::Rten }
+/// The runtimes that are compared: with the feature `ort` also ONNX Runtime, by the library that is in its wheel.
+fn runtimes(oracle: &Oracle) -> Vec<Runtime> {
+    let mut runtimes = vec![Runtime::Rten];
+    if cfg!(feature = "ort") {
+        load_onnx_runtime(Some(&oracle.onnx_runtime())).unwrap();
+        runtimes.push(Runtime::OnnxRuntime(Provider::Cpu));
+    }
+    runtimes
 }
 
 /// The model of a case.
-fn model(oracle: &Oracle, case: &Case<'_>) -> Arc<CtcModel> {
+fn model(oracle: &Oracle, case: &Case<'_>, runtime: Runtime) -> Arc<CtcModel> {
     let precision = if case.text("network") == "model.onnx" { Precision::Float } else { Precision::Int8 };
-    let options = Options { precision: Some(precision), runtime: runtime() };
+    let options = Options { precision: Some(precision), runtime };
     Arc::new(CtcModel::open_with(&oracle.package(case.text("package")), options).unwrap())
 }
 
@@ -70,8 +75,11 @@ fn scores(model: &Arc<CtcModel>, samples: &[f32], mode: Mode) -> Vec<f32> {
 fn compare(test: &str, wanted: impl Fn(&str) -> bool) {
     let Some(oracle) = Oracle::new(test) else { return };
     let mut compared = 0;
-    for case in oracle.cases("scores").iter().filter(|case| wanted(case.text("package"))) {
-        let model = model(&oracle, case);
+    let cases = oracle.cases("scores");
+    let wanted = cases.iter().filter(|case| wanted(case.text("package")));
+    let runtimes = runtimes(&oracle);
+    for (case, runtime) in wanted.flat_map(|case| runtimes.iter().map(move |&runtime| (case, runtime))) {
+        let model = model(&oracle, case, runtime);
         let mut found = scores(&model, &case.samples(), Mode::Final);
         if case.text("package") == "nemo-streaming" {
             // Of the first 160 ms NeMo's caches give no scores; here they are frames of silence, for the times of the rest.
@@ -79,7 +87,7 @@ fn compare(test: &str, wanted: impl Fn(&str) -> bool) {
             assert!(greedy(&silence, model.tokens()).is_empty());
         }
         let expected = case.numbers("file");
-        let what = format!("{} {} {}", case.text("package"), case.text("network"), case.text("audio"));
+        let what = format!("{} {} {} {runtime:?}", case.text("package"), case.text("network"), case.text("audio"));
         // What a streaming network says of the silence with which its last piece is filled up, the reference does not have.
         assert!(found.len() == expected.len() || model.is_streaming() && found.len() > expected.len(), "{what}");
         let difference = difference(&found[..expected.len()], &expected);
@@ -92,7 +100,7 @@ fn compare(test: &str, wanted: impl Fn(&str) -> bool) {
         }
         compared += 1;
     }
-    assert!(compared >= 5, "only {compared} comparisons");
+    assert!(compared >= 5 * runtimes.len(), "only {compared} comparisons");
 }
 
 /// Compares the tokens of the best path with those of sherpa-onnx, which leaves out the last frame of an utterance when the
@@ -147,4 +155,22 @@ fn scores_and_readings_of_networks_over_samples() {
 #[test]
 fn streaming_scores_and_readings() {
     compare("streaming_scores_and_readings", |package| package.ends_with("-streaming"));
+}
+
+/// What there is but one of in a process, and what is no such library, is said.
+#[cfg(feature = "ort")]
+#[test]
+fn a_library_that_cannot_be_had_is_told() {
+    let nothing = load_onnx_runtime(Some("/nowhere/libonnxruntime.so".as_ref())).unwrap_err().to_string();
+    assert!(nothing.contains("/nowhere/libonnxruntime.so") && nothing.contains("1.17 or later"), "{nothing}");
+    let Some(oracle) = Oracle::new("a_library_that_cannot_be_had_is_told") else { return };
+    let library = oracle.onnx_runtime();
+    load_onnx_runtime(Some(&library)).unwrap();
+    load_onnx_runtime(None).unwrap();
+    let other = load_onnx_runtime(Some("/nowhere/libonnxruntime.so".as_ref())).unwrap_err().to_string();
+    assert!(other.contains("was loaded from"), "{other}");
+    // That of the CPU alone: nobody computes on the CPU who wants a GPU.
+    let options = Options { runtime: Runtime::OnnxRuntime(Provider::Cuda), ..Options::default() };
+    let error = CtcModel::open_with(&oracle.package("nemo"), options).unwrap_err().to_string();
+    assert!(error.contains("CUDA"), "{error}");
 }
