@@ -8,12 +8,12 @@ use dictum_decoder::lexicon::Lexicon;
 use dictum_decoder::network::Network;
 use dictum_decoder::topology::{Topology, Triphones, UnitId};
 use dictum_language::{
-    Dictionary, G2p, LanguageModel, PhonePronouncer, PieceRole, Pronouncer, SoundsLike, TokenPronouncer, Tokenizer,
-    WORD_BEGIN, WordBoundary, WordId, piece,
+    Dictionary, G2p, LanguageModel, PhonePronouncer, Pronouncer, SoundsLike, WordBoundary, WordId, piece,
 };
-use dictum_neural::{Boundary, CtcModel, Tokens};
+use dictum_neural::CtcModel;
 
 use crate::recogniser::Band;
+use crate::script::Script;
 
 /// An acoustic model, and how words are said to it.
 pub enum Acoustic {
@@ -49,11 +49,7 @@ impl Phones {
 pub struct Spelt {
     /// The network.
     pub model: Arc<CtcModel>,
-    tokenizer: Arc<Tokenizer>,
-    /// Texts of all tokens, as the table has them.
-    names: Arc<[String]>,
-    /// What transcripts get of a token.
-    written: Vec<String>,
+    script: Script,
 }
 
 /// Score of what cannot be.
@@ -75,42 +71,27 @@ impl Spelt {
         if model.sample_rate() != Band::Broadband.sample_rate() {
             return Err(format!("hears audio at {} Hz; only 16000 Hz is supported", model.sample_rate()));
         }
-        let boundary = match tokens.boundary() {
-            Boundary::Prefix => WordBoundary::Prefix,
-            Boundary::Separator(id) => WordBoundary::Separator(id),
-            Boundary::None => WordBoundary::None,
-        };
-        let words = ids(tokens).filter(|&id| !is_mark(tokens.text(id)) && boundary != WordBoundary::Separator(id));
-        let tokenizer = Tokenizer::new(words.map(|id| (tokens.text(id), id)), boundary);
-        let names: Arc<[String]> = (0..tokens.len() as u16).map(|id| tokens.text(id).to_owned()).collect();
-        let shouts = !names.iter().any(|name| name.contains(char::is_lowercase));
-        let written = |name: &String| {
-            let text = name.trim_start_matches(WORD_BEGIN);
-            if shouts { text.to_lowercase() } else { text.to_owned() }
-        };
-        let mut written: Vec<String> = names.iter().map(written).collect();
-        if let WordBoundary::Separator(id) = boundary {
-            written[usize::from(id)].clear();
-        }
-        Ok(Spelt { tokenizer: Arc::new(tokenizer), names, written, model: Arc::new(model) })
+        Ok(Spelt { script: Script::new(tokens), model: Arc::new(model) })
+    }
+
+    /// What its tokens spell.
+    pub fn script(&self) -> &Script {
+        &self.script
     }
 
     fn topology(&self) -> Ctc {
-        let separator = match self.tokenizer.boundary() {
+        let separator = match self.script.tokenizer().boundary() {
             WordBoundary::Separator(id) => Some(id),
             WordBoundary::Prefix | WordBoundary::None => None,
         };
         Ctc { blank: self.model.tokens().blank(), separator }
     }
 
-    /// What transcripts get of a token.
-    pub fn written(&self, token: u16) -> &str {
-        &self.written[usize::from(token)]
-    }
-
-    /// What a chain of tokens spells, where they may be pieces of characters.
-    pub fn read(&self, written: &str) -> String {
-        self.model.tokens().read(written)
+    /// Probability of a frame of scores that nothing is said in it.
+    pub(crate) fn silence(&self, frame: &[f32]) -> f32 {
+        let Ctc { blank, separator } = self.topology();
+        let probability = |token: u16| frame[usize::from(token)].exp();
+        probability(blank) + separator.map_or(0.0, probability)
     }
 
     /// Ends the scores of an utterance: with tokens that stand behind words, one frame more, in which the last word may end.
@@ -118,7 +99,7 @@ impl Spelt {
         let Ctc { blank, separator } = self.topology();
         let Some(separator) = separator else { return };
         let frame = scores.len();
-        scores.resize(frame + self.names.len(), NEVER);
+        scores.resize(frame + self.model.tokens().len(), NEVER);
         scores[frame + usize::from(blank)] = 0.0;
         scores[frame + usize::from(separator)] = 0.0;
     }
@@ -130,41 +111,15 @@ impl Spelt {
             if word.starts_with('<') && word.ends_with('>') {
                 continue;
             }
-            for units in self.tokenizer.segment(&self.model.tokens().written(word), WAYS) {
+            for units in self.script.tokenizer().segment(word, WAYS) {
                 lexicon.add(id, &units);
             }
         }
-        let tokens = self.model.tokens();
-        for (token, role) in ids(tokens).flat_map(|id| self.roles(id).map(move |role| (id, role))) {
+        for (token, role) in self.script.pieces() {
             lexicon.add(piece(token, role), &[ctc::piece(token, role)]);
         }
         lexicon
     }
-
-    /// What a token may be to a word that is spelt.
-    fn roles(&self, token: u16) -> impl Iterator<Item = PieceRole> + use<> {
-        let text = &self.names[usize::from(token)];
-        let (first, later) = match self.tokenizer.boundary() {
-            _ if is_mark(text) => (false, false),
-            WordBoundary::Prefix => (text.starts_with(WORD_BEGIN), !text.starts_with(WORD_BEGIN)),
-            WordBoundary::Separator(separator) => (token != separator, true),
-            // Without a sign of where words begin, each character is one.
-            WordBoundary::None => (true, false),
-        };
-        let roles = [(PieceRole::First, first), (PieceRole::Later, later), (PieceRole::Mark, is_mark(text))];
-        roles.into_iter().filter_map(|(role, is)| is.then_some(role))
-    }
-}
-
-/// Tokens that are written.
-fn ids(tokens: &Tokens) -> impl Iterator<Item = u16> {
-    (0..tokens.len() as u16).filter(|&id| !tokens.is_special(id))
-}
-
-/// Whether a token is punctuation that stands behind a word.
-fn is_mark(text: &str) -> bool {
-    const MARKS: &str = ".,?!;:…。、，？！；：؟،";
-    !text.is_empty() && text.chars().all(|c| MARKS.contains(c))
 }
 
 impl Acoustic {
@@ -212,11 +167,7 @@ impl Acoustic {
                 let phone = |name: &String| units.phone_id(name).filter(|&phone| !units.is_filler(phone));
                 names.iter().map(|name| phone(name).map(UnitId::from)).collect()
             }
-            Acoustic::Tokens(spelt) => {
-                let tokens = spelt.model.tokens();
-                let token = |name: &String| tokens.find(name).filter(|&id| !tokens.is_special(id));
-                names.iter().map(token).collect()
-            }
+            Acoustic::Tokens(spelt) => spelt.script.units(spelt.model.tokens(), names),
         }
     }
 
@@ -227,10 +178,7 @@ impl Acoustic {
                 let dictionary = Arc::clone(&phones.dictionary);
                 Some(Pronouncer::Phones(PhonePronouncer::new(dictionary, G2p::en_us(), rules?)))
             }
-            Acoustic::Tokens(spelt) => {
-                let (tokenizer, names) = (Arc::clone(&spelt.tokenizer), Arc::clone(&spelt.names));
-                Some(Pronouncer::Tokens(TokenPronouncer::new(tokenizer, names, rules)))
-            }
+            Acoustic::Tokens(spelt) => Some(Pronouncer::Tokens(spelt.script.pronouncer(rules))),
         }
     }
 }

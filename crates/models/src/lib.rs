@@ -1,6 +1,7 @@
 //! Model packages on disk, the model names clients use, and the recognisers built from packages.
 //!
 //! - [`acoustic`]: the acoustic model of a package, of either kind.
+//! - [`script`]: what the tokens of a neural model spell.
 //! - [`catalogue`]: the Watson model names and what each promises.
 //! - [`package`]: what a package on disk consists of, and its manifest.
 //! - [`registry`]: which installed package answers to which name; loads each model once and shares it.
@@ -40,6 +41,7 @@ pub mod pull;
 mod pursuit;
 pub mod recogniser;
 pub mod registry;
+pub mod script;
 mod segmenter;
 mod session;
 mod tape;

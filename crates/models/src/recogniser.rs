@@ -238,13 +238,26 @@ impl Recogniser {
         &*self.graph.lm
     }
 
-    /// How a word, or a piece of one that was spelt, is written in transcripts.
+    /// How a word of the vocabulary is written in transcripts.
     pub fn written(&self, word: WordId) -> &str {
-        if let (Some((token, _)), Acoustic::Tokens(spelt)) = (as_piece(word), &self.model.acoustic) {
-            return spelt.written(token);
-        }
         let form = self.writing.as_ref().and_then(|writing| writing.forms.get(&word));
         form.map_or_else(|| self.graph.lm.vocabulary().word(word), String::as_str)
+    }
+
+    /// The same of a word or a piece of one that was spelt: UTF-8, of pieces maybe a part of it.
+    pub(crate) fn spelling(&self, word: WordId) -> &[u8] {
+        match (as_piece(word), &self.model.acoustic) {
+            (Some((token, _)), Acoustic::Tokens(spelt)) => spelt.script().written(token),
+            _ => self.written(word).as_bytes(),
+        }
+    }
+
+    /// The text of a word and what belongs to it, given their [spellings](Self::spelling); or of pieces, if it was `spelt`.
+    pub(crate) fn read(&self, spelling: &[u8], spelt: bool) -> String {
+        match &self.model.acoustic {
+            Acoustic::Tokens(model) if spelt => model.script().read(spelling),
+            _ => String::from_utf8_lossy(spelling).into_owned(),
+        }
     }
 
     /// What is written for several words in a row.

@@ -225,20 +225,26 @@ impl UtteranceDecoder {
     /// else could be spelt is as good as nothing said.
     fn slots(&self, start: f64, slots: &[ConsensusSlot]) -> Vec<Slot> {
         let mut written: Vec<Slot> = Vec::new();
+        // What the last word of the reading is spelt like, and whether of pieces.
+        let (mut spelling, mut spelt) = (Vec::new(), false);
         for slot in slots.iter().filter(|slot| slot.words.iter().any(|(word, _)| word.is_some())) {
             let best = slot.best().map(|(word, _)| word);
             let goes_on = best.filter(|&word| !begins_word(word));
             if let (Some(piece), Some(last)) = (goes_on, written.last_mut()) {
                 if let Some((text, _)) = last.words.first_mut() {
-                    *text += self.recogniser.written(piece);
+                    spelling.extend_from_slice(self.recogniser.spelling(piece));
+                    *text = self.recogniser.read(&spelling, spelt);
                     last.end = self.seconds(start, slot.end);
                 }
                 continue;
             }
+            spelling = best.map_or(Vec::new(), |word| self.recogniser.spelling(word).to_vec());
+            spelt = best.is_some_and(|word| as_piece(word).is_some());
             let said = slot.words.iter().filter_map(|&(word, posterior)| Some((word?, posterior as f32)));
+            let text = |word| self.recogniser.read(self.recogniser.spelling(word), as_piece(word).is_some());
             let words: Vec<(String, f32)> = said
                 .filter(|&(word, _)| as_piece(word).is_none() || Some(word) == best)
-                .map(|(word, posterior)| (self.recogniser.written(word).to_owned(), posterior))
+                .map(|(word, posterior)| (text(word), posterior))
                 .collect();
             let skip = 1.0 - words.iter().map(|(_, posterior)| posterior).sum::<f32>();
             let [start, end] = [slot.start, slot.end].map(|frame| self.seconds(start, frame));

@@ -7,7 +7,6 @@ use dictum_language::{PieceRole, WordId, as_piece};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::acoustic::Acoustic;
 use crate::recogniser::Recogniser;
 
 /// How words are written where they are not written as they are in the vocabulary.
@@ -52,26 +51,25 @@ pub struct Found {
 /// written behind the word before it.
 pub fn words(recogniser: &Recogniser, found: impl IntoIterator<Item = Found>) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
-    // Whether each word was spelt.
-    let mut spelt = Vec::new();
+    // What each is spelt like, for a piece may end in the middle of a character, and whether of pieces.
+    let mut spellings: Vec<(Vec<u8>, bool)> = Vec::new();
     for Found { word, start, end, confidence } in found {
-        match (as_piece(word), words.last_mut()) {
-            (Some((_, PieceRole::Mark)), Some(last)) => last.text += recogniser.written(word),
-            (Some((_, PieceRole::Later)), Some(last)) => {
-                last.text += recogniser.written(word);
+        let spelling = recogniser.spelling(word);
+        match (as_piece(word), words.last_mut(), spellings.last_mut()) {
+            (Some((_, PieceRole::Mark)), _, Some((so_far, _))) => so_far.extend_from_slice(spelling),
+            (Some((_, PieceRole::Later)), Some(last), Some((so_far, _))) => {
+                so_far.extend_from_slice(spelling);
                 last.end = end;
                 last.confidence = last.confidence.min(confidence);
             }
-            (piece, _) => {
-                words.push(Word { text: recogniser.written(word).to_owned(), start, end, confidence });
-                spelt.push(piece.is_some());
+            (piece, ..) => {
+                words.push(Word { text: String::new(), start, end, confidence });
+                spellings.push((spelling.to_vec(), piece.is_some()));
             }
         }
     }
-    if let Acoustic::Tokens(model) = recogniser.model().acoustic() {
-        for (word, _) in words.iter_mut().zip(spelt).filter(|(_, spelt)| *spelt) {
-            word.text = model.read(&word.text);
-        }
+    for (word, (spelling, spelt)) in words.iter_mut().zip(spellings) {
+        word.text = recogniser.read(&spelling, spelt);
     }
     words.retain(|word| !word.text.is_empty());
     map(recogniser.mappings(), &mut words);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::alphabet;
+use crate::alphabet::{self, Alphabet};
 use crate::error::ParseError;
 
 /// How the tokens of a model make words.
@@ -33,8 +33,8 @@ pub struct Tokens {
     special: Vec<bool>,
     blank: u16,
     boundary: Boundary,
-    /// Whether texts are written in characters that stand for bytes.
-    bytes: bool,
+    /// What each token spells.
+    spellings: Vec<Box<[u8]>>,
 }
 
 impl Tokens {
@@ -65,10 +65,16 @@ impl Tokens {
         })?;
         let special: Vec<bool> =
             texts.iter().enumerate().map(|(id, text)| id == usize::from(blank) || is_special(text)).collect();
-        let boundary = boundary(&texts, &ids);
-        let words = texts.iter().zip(&special).filter(|(_, special)| !**special).map(|(text, _)| plain(text));
-        let bytes = alphabet::are_bytes(words);
-        Ok(Tokens { texts, ids, special, blank, boundary, bytes })
+        let named = |text: &str| alphabet::named_byte(text);
+        let words = texts.iter().zip(&special).filter(|(text, special)| !**special && named(text).is_none());
+        let alphabet = Alphabet::of(words.map(|(text, _)| &**text));
+        let boundary = if alphabet == Alphabet::Gpt { Boundary::Prefix } else { boundary(&texts, &ids) };
+        let spelling = |text: &Box<str>| match named(text) {
+            Some(byte) => Box::from([byte]),
+            None => alphabet.spelling(text).into(),
+        };
+        let spellings = texts.iter().map(spelling).collect();
+        Ok(Tokens { texts, ids, special, blank, boundary, spellings })
     }
 
     /// Number of tokens, which is the number of columns of the scores.
@@ -112,27 +118,40 @@ impl Tokens {
         self.special[usize::from(id)]
     }
 
-    /// A text as the tokens spell it: the same, but with tokens that are pieces of bytes (`ƍĩĴ` is 我).
-    pub fn written(&self, text: &str) -> String {
-        if self.bytes { alphabet::written(text) } else { text.to_string() }
+    /// What a token spells, in UTF-8: `▁the`. A token may be a piece of bytes (`ƍĩĴ` or `<0xE6>`), which may begin or end in
+    /// the middle of a character.
+    ///
+    /// # Panics
+    /// When there is no such token.
+    pub fn spelling(&self, id: u16) -> &[u8] {
+        &self.spellings[usize::from(id)]
     }
 
-    /// The text that is spelt so: what undoes [`Tokens::written`].
-    pub fn read(&self, spelling: &str) -> String {
-        if self.bytes { alphabet::read(spelling) } else { spelling.to_string() }
+    /// Whether a token is one of those by which a model of ordinary pieces writes characters that are in none of them,
+    /// byte by byte (`<0xE6>`).
+    ///
+    /// # Panics
+    /// When there is no such token.
+    pub fn is_byte(&self, id: u16) -> bool {
+        alphabet::named_byte(self.text(id)).is_some()
+    }
+
+    /// The text that bytes of spellings spell together; what is no UTF-8 is left out, such as a character without its end.
+    pub fn read(spelling: &[u8]) -> String {
+        alphabet::read(spelling)
     }
 
     /// The text that a sequence of tokens spells: special tokens left out, boundaries as single spaces.
     pub fn spell(&self, ids: &[u16]) -> String {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         for &id in ids.iter().filter(|&&id| !self.is_special(id)) {
-            if self.boundary == Boundary::Separator(id) {
-                text.push(' ');
-            } else {
-                text.extend(self.text(id).chars().map(|c| if c == WORD_BEGIN { ' ' } else { c }));
+            match self.boundary == Boundary::Separator(id) {
+                true => bytes.push(b' '),
+                false => bytes.extend_from_slice(self.spelling(id)),
             }
         }
-        self.read(&text).split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        let text = Tokens::read(&bytes);
+        text.split([' ', WORD_BEGIN]).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// Drops the tokens from `len` on, which must be such that no network has a column for: `#0`, `#1`, the marks by which
@@ -142,15 +161,11 @@ impl Tokens {
         if usize::from(self.blank) < len && extra.iter().all(|text| text.starts_with('#')) {
             self.texts.truncate(len);
             self.special.truncate(len);
+            self.spellings.truncate(len);
             self.ids.retain(|_, id| usize::from(*id) < len);
         }
         self.texts.len() == len
     }
-}
-
-/// A piece without the mark of a word's beginning.
-fn plain(text: &str) -> &str {
-    text.strip_prefix(WORD_BEGIN).unwrap_or(text)
 }
 
 /// Text, number and offset of each line.
@@ -201,11 +216,14 @@ fn in_order(lines: Vec<(&str, u16, u64)>, end: usize) -> Result<Vec<Box<str>>, P
     Ok(texts)
 }
 
-/// Whether a text names something that is not written: in angle brackets, unless it is a byte (`<0x41>`), or in square ones
-/// as BERT has them, or a lexicon's mark.
+/// Whether a text names something that is not written: in angle brackets, unless it is a byte (`<0x41>`) that may be part of a
+/// word, or in square ones as BERT has them, or a lexicon's mark.
 fn is_special(text: &str) -> bool {
+    if let Some(byte) = alphabet::named_byte(text) {
+        return byte <= b' ' || byte == 0x7f;
+    }
     let inside = |open, close| text.len() > 2 && text.starts_with(open) && text.ends_with(close);
-    (inside('<', '>') && !text.starts_with("<0x"))
+    inside('<', '>')
         || matches!(text, "[PAD]" | "[UNK]" | "[CLS]" | "[SEP]" | "[MASK]")
         || text.strip_prefix('#').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
@@ -254,13 +272,16 @@ mod tests {
 
     #[test]
     fn pieces_of_bytes_are_read_as_text() {
-        let tokens = Tokens::parse("<blk> 0\n▁ƍĩ 1\nĴ 2\n▁the 3\n".as_bytes()).unwrap();
-        assert_eq!(
-            (tokens.spell(&[3, 1, 2]), tokens.written("我"), tokens.read("ƍĩĴ")),
-            ("the 我".into(), "ƍĩĴ".into(), "我".into())
-        );
+        for (table, ids) in [
+            ("<blk> 0\n▁ƍĩ 1\nĴ 2\n▁the 3\n", &[3, 1, 2, 1][..]),
+            ("<blk> 0\nĠæĪ 1\nĳ 2\nĠthe 3\n", &[3, 1, 2, 1]),
+            ("<blk> 0\n▁ 1\n<0xE6> 2\n▁the 3\n<0x88> 4\n<0x91> 5\n<0x0A> 6\n", &[3, 1, 2, 4, 5, 6, 1, 2]),
+        ] {
+            let tokens = Tokens::parse(table.as_bytes()).unwrap();
+            assert_eq!((tokens.spell(ids), tokens.boundary()), ("the 我".into(), Boundary::Prefix), "{table}");
+        }
         let tokens = Tokens::parse("<blk> 0\n▁žą 1\n".as_bytes()).unwrap();
-        assert_eq!((tokens.spell(&[1]), tokens.written("žą")), ("žą".into(), "žą".into()));
+        assert_eq!((tokens.spell(&[1]), tokens.spelling(1)), ("žą".into(), "▁žą".as_bytes()));
     }
 
     #[test]
