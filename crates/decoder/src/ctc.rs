@@ -16,7 +16,13 @@
 //! *Spelling.* Beside words, a lexicon may hold *pieces*: tokens that make up words which the lexicon does not have, one behind the
 //! other. A piece that begins a word is entered like a word; one that goes on is entered from pieces only, directly or after a
 //! blank; one that is a punctuation mark follows words and pieces alike. What a word spelt so costs, the language model says
-//! ([`dictum_language::OpenVocabulary`]).
+//! ([`dictum_language::OpenVocabulary`]). As any piece may go on after any other, the blank between them belongs to the one
+//! before, which ends in two ways; so it is there once, and not once for each piece that it may lead to:
+//!
+//! ```text
+//!   piece            token ⟲ ──▶                          towards whatever may follow, the same token aside
+//!                    token ⟲ ──▶ blank ⟲ ──▶              towards any piece that goes on
+//! ```
 //!
 //! *Separators.* Where a token stands between words, it belongs to the word before it. It may be heard before the first word,
 //! too, so it is also a filler; who feeds the search adds a frame of it at the end of an utterance.
@@ -57,11 +63,14 @@ const FIRST: PhoneId = 1;
 const LATER: PhoneId = 2;
 const BLANK: PhoneId = 3;
 const MARK: PhoneId = 4;
+/// A piece that goes on after a blank.
+const LATER_AFTER_BLANK: PhoneId = 5;
 // Transition matrices only.
-const AGAIN: PhoneId = 5;
-const LAST: PhoneId = 6;
-const LAST_AGAIN: PhoneId = 7;
-const COUNT: usize = 8;
+const AGAIN: PhoneId = 6;
+const LAST: PhoneId = 7;
+const LAST_AGAIN: PhoneId = 8;
+const BEFORE_BLANK: PhoneId = 9;
+const COUNT: usize = 10;
 
 /// What may follow silence, and a punctuation mark.
 const OUTSIDE: u64 = 1 << WORD | 1 << FIRST | 1 << BLANK;
@@ -83,6 +92,27 @@ pub(crate) fn context(unit: UnitId) -> PhoneId {
     }
 }
 
+/// The contexts in which a unit of a context may be entered: behind a blank, pieces that go on have one more.
+#[inline]
+pub(crate) fn entries(context: PhoneId) -> &'static [PhoneId] {
+    const ALONE: [PhoneId; COUNT] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    match context {
+        LATER => &[LATER, LATER_AFTER_BLANK],
+        _ => std::slice::from_ref(&ALONE[context as usize]),
+    }
+}
+
+/// Whether a token must not be entered in a context directly behind the same one.
+#[inline]
+pub(crate) fn bars(context: PhoneId) -> bool {
+    context != LATER_AFTER_BLANK
+}
+
+/// Whether a unit is not to be entered in a context behind another: marks have an HMM that begins with a blank.
+pub(crate) fn bars_unit(before: UnitId, unit: UnitId, context: PhoneId) -> bool {
+    bars(context) && self::context(unit) != MARK && token(before) == token(unit)
+}
+
 /// The topology of a CTC model.
 #[derive(Debug, Clone, Copy)]
 pub struct Ctc {
@@ -100,6 +130,13 @@ impl Ctc {
 
     fn last(&self, token: u16) -> Shape {
         Shape { senones: [token, self.blank, self.blank], phone: LAST }
+    }
+
+    /// The two ends of a piece with which others may go on.
+    fn piece(&self, token: u16) -> Vec<FanClass> {
+        let before_blank = Shape { senones: [token, self.blank, self.blank], phone: BEFORE_BLANK };
+        let direct = FanClass { shape: self.last(token), right: AFTER_PIECE };
+        vec![direct, FanClass { shape: before_blank, right: 1 << LATER_AFTER_BLANK }]
     }
 }
 
@@ -126,7 +163,8 @@ impl Topology for Ctc {
         let again = matrix(&[(0, 0), (0, 1), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3)]);
         let last = matrix(&[(0, 0), (0, 3)]);
         let last_again = matrix(&[(0, 0), (0, 1), (1, 1), (1, 3)]);
-        vec![inside, last, last, last, last, again, last, last_again]
+        let before_blank = matrix(&[(0, 0), (0, 1), (1, 1), (1, 3)]);
+        vec![inside, last, last, last, last, last, again, last, last_again, before_blank]
     }
 
     fn outside(&self) -> u64 {
@@ -166,12 +204,12 @@ impl Topology for Ctc {
     fn single(&self, _: PhoneId, unit: UnitId) -> Vec<FanClass> {
         let token = token(unit);
         match context(unit) {
-            WORD => vec![FanClass { shape: self.last(token), right: AFTER_WORD }],
-            FIRST => vec![FanClass { shape: self.last(token), right: AFTER_PIECE }],
-            context => {
-                let right = if context == MARK { OUTSIDE } else { AFTER_PIECE };
-                [self.last(token), self.last_again(token)].map(|shape| FanClass { shape, right }).to_vec()
+            FIRST | LATER => self.piece(token),
+            MARK => {
+                let ways = [self.last(token), self.last_again(token)];
+                ways.map(|shape| FanClass { shape, right: OUTSIDE }).to_vec()
             }
+            _ => vec![FanClass { shape: self.last(token), right: AFTER_WORD }],
         }
     }
 

@@ -11,7 +11,6 @@
 
 use rustc_hash::FxHashMap;
 
-use dictum_acoustic::PhoneId;
 use dictum_language::{LmState, WordId};
 
 use crate::graph::Histories;
@@ -241,24 +240,19 @@ fn groups(search: &Search) -> Vec<Group> {
     groups
 }
 
-fn exit_score(search: &Search, group: &Group, right: PhoneId) -> Option<f32> {
-    group.records.iter().filter_map(|&index| search.exit_score(index, right)).max_by(f32::total_cmp)
-}
-
-/// First phone of a token: what its predecessor must leave towards.
-fn first_phone(search: &Search, token: Token) -> PhoneId {
-    match token {
-        Token::Word(pronunciation) => search.graph().network.context(search.graph().lexicon.units(pronunciation)[0]),
-        Token::Filler(_) | Token::Begin => search.graph().network.silence(),
-    }
-}
-
-/// Whether a word must not directly follow another: two equal tokens of a CTC model have a blank between them.
-fn barred(search: &Search, before: Token, token: Token) -> bool {
-    let (Token::Word(before), Token::Word(word)) = (before, token) else { return false };
+/// Score with which a record leaves towards a token, if that may follow it.
+fn leaving(search: &Search, record: u32, token: Token) -> Option<f32> {
     let (network, lexicon) = (&search.graph().network, &search.graph().lexicon);
-    let last = lexicon.units(before).last();
-    last.is_some_and(|&last| network.barred_after(last) == lexicon.units(word)[0])
+    let Token::Word(word) = token else { return search.exit_score(record, network.silence()) };
+    let first = lexicon.units(word)[0];
+    let before = match search.records()[record as usize].token {
+        Token::Word(before) => lexicon.units(before).last().copied(),
+        Token::Filler(_) | Token::Begin => None,
+    };
+    let context = network.context(first);
+    let entries = network.entries(&context).iter();
+    let allowed = entries.filter(|&&entry| !before.is_some_and(|before| network.bars(before, first, entry)));
+    allowed.filter_map(|&entry| search.exit_score(record, entry)).max_by(f32::total_cmp)
 }
 
 /// Weighted language model score of a token, the log-probability in it, and the state after it.
@@ -302,11 +296,10 @@ fn backward(search: &Search, groups: &mut [Group], last: u32, beam: f32) -> Vec<
             continue;
         }
         let token = group.best.token;
-        let first = first_phone(search, token);
         let mut starts: Vec<(u32, f32)> = Vec::new();
         for record in group.records.iter().map(|&index| &records[index as usize]) {
             let previous = &records[record.previous as usize];
-            let Some(entered) = search.exit_score(record.previous, first) else { continue };
+            let Some(entered) = leaving(search, record.previous, token) else { continue };
             let acoustic = record.score - entered - language(search, previous.state, token).1;
             match starts.iter_mut().find(|start| start.0 == previous.end) {
                 Some(start) => start.1 = start.1.max(acoustic),
@@ -325,10 +318,9 @@ fn backward(search: &Search, groups: &mut [Group], last: u32, beam: f32) -> Vec<
                 if source.best.score + acoustic + group.backward < threshold {
                     continue;
                 }
-                if barred(search, source.best.token, token) {
-                    continue;
-                }
-                let Some(leaving) = exit_score(search, source, first) else { continue };
+                let records = source.records.iter();
+                let leaving = records.filter_map(|&record| leaving(search, record, token)).max_by(f32::total_cmp);
+                let Some(leaving) = leaving else { continue };
                 let language = language(search, source.best.state, token).1;
                 let through = leaving + language + acoustic + group.backward;
                 if through >= threshold {

@@ -264,15 +264,33 @@ impl Network {
         }
     }
 
+    /// The contexts in which a unit of this context may be entered from what was before.
+    #[inline]
+    pub fn entries<'a>(&self, context: &'a PhoneId) -> &'a [PhoneId] {
+        if self.tokens { ctc::entries(*context) } else { std::slice::from_ref(context) }
+    }
+
     /// Whether units are the tokens of a CTC model.
     pub fn has_tokens(&self) -> bool {
         self.tokens
     }
 
-    /// What the first state of an HMM must not read directly behind a unit: two equal tokens have a blank between them.
+    /// What the first state of an HMM must not read directly behind a unit, if it is entered in a context: two equal tokens have a
+    /// blank between them.
     #[inline]
-    pub fn barred_after(&self, unit: UnitId) -> u16 {
-        if self.tokens { ctc::token(unit) } else { NOTHING_BARRED }
+    pub fn barred_after(&self, unit: UnitId, context: PhoneId) -> u16 {
+        if self.tokens && ctc::bars(context) { ctc::token(unit) } else { NOTHING_BARRED }
+    }
+
+    /// Whether no HMM of a word that begins with a unit can be entered in a context directly behind another unit.
+    pub fn bars(&self, before: UnitId, unit: UnitId, context: PhoneId) -> bool {
+        self.tokens && ctc::bars_unit(before, unit, context)
+    }
+
+    /// The token that a root begins with.
+    #[inline]
+    pub fn root_token(&self, index: u32) -> u16 {
+        self.nodes[self.fan_in[index as usize * self.phone_count] as usize].shape.senones[0]
     }
 
     /// Number of contexts: phones of the unit inventory.

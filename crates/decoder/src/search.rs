@@ -13,6 +13,7 @@
 //! 4. turn word ends into records and enter the roots of their tree copies.
 
 mod config;
+mod heard;
 mod lm_cache;
 mod paths;
 mod roots;
@@ -32,6 +33,7 @@ use crate::network::{FanClass, MAX_PHONES, NO_LABEL, NOTHING_BARRED, Network};
 use crate::node_best::NodeBest;
 use crate::topology::Shape;
 pub use config::{SearchConfig, begins_word};
+use heard::Heard;
 use lm_cache::LmCache;
 pub use statistics::Statistics;
 
@@ -123,6 +125,8 @@ pub struct Search {
     ahead: [f32; MAX_PHONES],
     /// Scores of the next frame, with tokens.
     upcoming: Vec<f32>,
+    /// What of it can be entered behind the words that end now.
+    heard: Heard,
     statistics: Statistics,
 }
 
@@ -151,6 +155,7 @@ impl Search {
             threshold: DEAD,
             ahead: [0.0; MAX_PHONES],
             upcoming: Vec::new(),
+            heard: Heard::default(),
             statistics: Statistics::default(),
         };
         search.begin();
@@ -266,7 +271,7 @@ impl Search {
         self.records.push(Record { token: Token::Begin, previous: 0, end: 0, score: 0.0, state, copy, exits: (0, 1) });
         // Everything may begin; the first frames prune it.
         self.threshold = -self.config.beam;
-        self.enter_roots(0);
+        self.enter_roots(0, None);
         std::mem::swap(&mut self.active, &mut self.next);
     }
 
@@ -518,9 +523,12 @@ impl Search {
         }
         self.exits = exits;
         self.statistics.records += (self.records.len() - first) as u64;
+        let mut heard = std::mem::take(&mut self.heard);
+        let known = first < self.records.len() && self.listen(&mut heard);
         for index in first..self.records.len() {
-            self.enter_roots(index as u32);
+            self.enter_roots(index as u32, known.then_some(&heard));
         }
+        self.heard = heard;
         if !self.config.lattice {
             self.record_exits.clear();
         }

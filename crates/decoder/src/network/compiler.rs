@@ -251,6 +251,12 @@ impl<'a> Compiler<'a> {
                 self.network.singles_of[row + left] = self.network.singles_of[row + self.canonical(left)];
             }
         }
+        for context in 0..count as PhoneId {
+            for &entry in self.network.entries(&context).iter().filter(|&&entry| entry != context) {
+                let (from, to) = (context as usize * count, entry as usize * count);
+                self.network.singles_of.copy_within(from..from + count, to);
+            }
+        }
     }
 
     fn canonical(&self, left: usize) -> usize {

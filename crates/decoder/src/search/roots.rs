@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use dictum_acoustic::PhoneId;
 
+use super::heard::Heard;
 use super::{Record, Search, TRIGRAM_SLACK, Token};
 use crate::graph::{Histories, SearchGraph, TreeCopy};
 use crate::instances::DEAD;
 use crate::network::{MAX_PHONES, NOTHING_BARRED, Network, OVERLAY, ROOT};
+use crate::topology::UnitId;
 
 /// A record whose successors are entered.
 struct Departure<'a> {
@@ -17,15 +19,24 @@ struct Departure<'a> {
     index: u32,
     /// Context that its last unit is.
     left: PhoneId,
-    /// What must not follow it directly.
-    barred: u16,
+    /// Its last unit, if it is a word's.
+    last: Option<UnitId>,
     /// Score of leaving it towards each phone.
     scores: [f32; MAX_PHONES],
+    /// What survives the next frame, where that is known.
+    heard: Option<&'a Heard>,
+}
+
+impl Departure<'_> {
+    /// What must not follow directly where it is entered in a context.
+    fn barred(&self, context: PhoneId) -> u16 {
+        self.last.map_or(NOTHING_BARRED, |last| self.graph.network.barred_after(last, context))
+    }
 }
 
 impl Search {
     /// Enters everything that may follow a record.
-    pub(super) fn enter_roots(&mut self, index: u32) {
+    pub(super) fn enter_roots(&mut self, index: u32, heard: Option<&Heard>) {
         let record = self.records[index as usize];
         self.enter_fillers(index, &record);
         let copy = self.copies[record.copy as usize].clone();
@@ -38,15 +49,13 @@ impl Search {
         }
         let graph = &Arc::clone(&self.graph);
         let network = &graph.network;
-        let (left, barred) = match record.token {
-            Token::Word(pronunciation) => {
-                let last = *graph.lexicon.units(pronunciation).last().expect("not empty");
-                (network.context(last), network.barred_after(last))
-            }
-            Token::Filler(_) | Token::Begin => (network.silence(), NOTHING_BARRED),
+        let last = match record.token {
+            Token::Word(pronunciation) => graph.lexicon.units(pronunciation).last().copied(),
+            Token::Filler(_) | Token::Begin => None,
         };
+        let left = last.map_or(network.silence(), |last| network.context(last));
         let scores = self.leaving(&record);
-        let departure = Departure { graph, copy, record, index, left, barred, scores };
+        let departure = Departure { graph, copy, record, index, left, last, scores, heard };
         self.enter_base(&departure);
         self.enter_custom(&departure);
         for tree in graph.trees() {
@@ -78,6 +87,19 @@ impl Search {
                 break;
             }
             self.enter_root(departure, place, look_ahead);
+        }
+        if let Some(heard) = departure.heard {
+            for tree in graph.trees() {
+                for &root in heard.roots(tree) {
+                    let look_ahead =
+                        weight * (shift + copy.base.backoff() + tree.all_roots()[root as usize].look_ahead);
+                    if record.score + look_ahead <= self.threshold {
+                        break;
+                    }
+                    self.enter_root(departure, ROOT | root | tree.origin(), look_ahead);
+                }
+            }
+            return;
         }
         for tree in graph.trees() {
             for (phone, &score) in scores.iter().enumerate().take(tree.phone_count()) {
@@ -134,6 +156,10 @@ impl Search {
 
     /// Enters a root, by its place, with a look-ahead that is scaled.
     fn enter_root(&mut self, departure: &Departure, place: u32, look_ahead: f32) {
+        let loss = departure.heard.map_or(0.0, |heard| heard.loss(place));
+        if departure.record.score + look_ahead + loss <= self.threshold {
+            return;
+        }
         let tree = departure.graph.tree(place);
         let root = place & !(ROOT | OVERLAY);
         let phone = tree.root_phone(root) as usize;
@@ -141,27 +167,39 @@ impl Search {
         if score + self.ahead[phone] > self.threshold {
             let id = tree.enter(&tree.all_roots()[root as usize], departure.left);
             let node = tree.node(id);
-            if node.shape.senones[0] != departure.barred {
+            if node.shape.senones[0] != departure.barred(phone as PhoneId) {
                 self.enter(departure.record.copy, tree.instance(id), node.shape, score, departure.index, look_ahead);
             }
         }
     }
 
     fn enter_singles(&mut self, tree: &Network, departure: &Departure) {
-        let tail = self.tail(departure.record.copy);
         for (phone, &score) in departure.scores.iter().enumerate().take(tree.phone_count()) {
             if score + self.ahead[phone] <= self.threshold {
                 continue;
             }
-            for last in tree.singles(phone as PhoneId, departure.left) {
-                let fan = tree.fan(tree.last(last).fan);
-                if fan.iter().all(|class| score + self.loss(&class.shape) <= self.threshold) {
-                    continue;
+            let phone = phone as PhoneId;
+            match departure.heard {
+                Some(heard) => {
+                    heard.singles(tree, phone).iter().for_each(|&last| self.enter_single(tree, departure, last, phone));
                 }
-                let score = score + self.word_score(departure.index, tree.last(last).pronunciation);
-                self.enter_final(tree, last, tail, score, departure.index, departure.barred);
+                None => {
+                    tree.singles(phone, departure.left)
+                        .for_each(|last| self.enter_single(tree, departure, last, phone));
+                }
             }
         }
+    }
+
+    fn enter_single(&mut self, tree: &Network, departure: &Departure, last: u32, phone: PhoneId) {
+        let score = departure.scores[phone as usize];
+        let fan = tree.fan(tree.last(last).fan);
+        if fan.iter().all(|class| score + self.loss(&class.shape) <= self.threshold) {
+            return;
+        }
+        let tail = self.tail(departure.record.copy);
+        let score = score + self.word_score(departure.index, tree.last(last).pronunciation);
+        self.enter_final(tree, last, tail, score, departure.index, departure.barred(phone));
     }
 
     /// Enters silence and noises, unless the record is one itself.
