@@ -24,6 +24,7 @@ const PIECE: usize = 16_000;
 pub struct Pursuit {
     recogniser: Arc<Recogniser>,
     band: Band,
+    purpose: Purpose,
     start: f64,
     /// Whether each frame of 10 ms holds speech.
     speech: Vec<bool>,
@@ -61,8 +62,14 @@ pub struct Head {
 }
 
 impl Pursuit {
-    /// Begins to search an utterance; nothing if it is too short to be one. `head` is what was scored of it before.
-    pub fn new(recogniser: &Arc<Recogniser>, band: Band, segment: Segment, head: Option<Head>) -> Option<Pursuit> {
+    /// Begins to search an utterance for a final result; nothing if it is too short to be one. `head` is what was scored of it before.
+    pub fn new(
+        recogniser: &Arc<Recogniser>,
+        band: Band,
+        purpose: Purpose,
+        segment: Segment,
+        head: Option<Head>,
+    ) -> Option<Pursuit> {
         if segment.speech.len() < SHORTEST {
             return None;
         }
@@ -81,12 +88,12 @@ impl Pursuit {
             (Audio::Samples(_), Acoustic::Phones(_)) => unreachable!("models of phones keep cepstra"),
         };
         let (recogniser, start, speech) = (Arc::clone(recogniser), segment.start, segment.speech);
-        Some(Pursuit { recogniser, band, start, speech, work: None, way })
+        Some(Pursuit { recogniser, band, purpose, start, speech, work: None, way })
     }
 
     /// Scores and searches the next so many frames. Returns whether the end was reached.
     pub fn advance(&mut self, frames: usize) -> bool {
-        let lend = || Recogniser::work_space(&self.recogniser, self.band, Purpose::Final);
+        let lend = || Recogniser::work_space(&self.recogniser, self.band, self.purpose);
         let work = self.work.get_or_insert_with(lend);
         match (&mut self.way, self.recogniser.model().acoustic()) {
             (Way::Cepstra { cepstra, mean, done }, _) => {

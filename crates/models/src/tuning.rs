@@ -16,6 +16,8 @@ pub struct Tuning {
     pub interim: SearchConfig,
     /// Beams and weights of the search where a grammar says what can be recognised.
     pub grammar: SearchConfig,
+    /// What else is searched where several readings are asked for; none where the usual search leaves enough.
+    pub several: Option<Several>,
     /// What a word costs that is spelt out of tokens, with models that have them.
     pub spelling: Spelling,
     /// How well a phrase of a grammar must fit, see [`Tuning::fit`].
@@ -44,12 +46,22 @@ pub struct Tuning {
     pub minimum_bayes_risk: bool,
 }
 
+/// A wider search for further readings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Several {
+    /// Beams and weights of the search.
+    pub search: SearchConfig,
+    /// Lattice beam, for further readings only.
+    pub lattice_beam: f32,
+}
+
 impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             search: SearchConfig::default(),
             interim: interim(),
             grammar: grammar(),
+            several: None,
             spelling: SPELLING,
             least_fit: -4.6,
             fit_slope: 1.5,
@@ -161,6 +173,18 @@ impl Tuning {
                 word_penalty: 0.0,
                 ..ctc()
             },
+            // A network that is sure of itself leaves nothing else within the usual beams.
+            several: Some(Several {
+                search: SearchConfig {
+                    beam: 16.0,
+                    phone_beam: 16.0,
+                    last_phone_beam: 15.0,
+                    word_beam: 14.0,
+                    copy_beam: 7.0,
+                    ..ctc()
+                },
+                lattice_beam: 14.0,
+            }),
             least_fit: -2.5,
             fit_slope: 2.0,
             // Tokens are heard in a frame or two of their sound.

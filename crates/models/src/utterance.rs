@@ -16,7 +16,7 @@ use crate::pursuit::{Caught, Head, Pursuit};
 use crate::recogniser::{Band, Options, Recogniser};
 use crate::tape::Audio;
 use crate::wording::{Found, words};
-use crate::work_space::WorkSpace;
+use crate::work_space::{Purpose, WorkSpace};
 
 /// The audio of an utterance, as the session cut it.
 pub struct Segment {
@@ -54,7 +54,8 @@ impl UtteranceDecoder {
 
     /// Begins to decode an utterance, of which `head` was scored before; nothing if it is too short to be one.
     pub fn begin(&self, segment: Segment, head: Option<Head>) -> Option<Pursuit> {
-        Pursuit::new(&self.recogniser, self.band, segment, head)
+        let purpose = if self.options.max_alternatives > 1 { Purpose::Several } else { Purpose::Final };
+        Pursuit::new(&self.recogniser, self.band, purpose, segment, head)
     }
 
     /// Reads what a search that is at its end has found: nothing if nothing was recognised, several results if it is
@@ -77,16 +78,20 @@ impl UtteranceDecoder {
         if work.has_grammar() {
             return self.phrase(start, &speech, &lattice, &work, ended_by);
         }
+        let several = tuning.several.as_ref().filter(|_| self.options.max_alternatives > 1);
+        let mut wide = several.map(|several| Lattice::build(&work.search, several.lattice_beam));
         drop(work);
         let searched_with = (tuning.search.lm_weight, tuning.search.word_penalty);
-        lattice.reweight(searched_with, (tuning.lattice_lm_weight, tuning.lattice_word_penalty));
+        for lattice in wide.iter_mut().chain([&mut lattice]) {
+            lattice.reweight(searched_with, (tuning.lattice_lm_weight, tuning.lattice_word_penalty));
+        }
         let best: Vec<WordId> = lattice.best_path().iter().filter_map(|arc| arc.word).collect();
         let slots = consensus(&lattice, if tuning.minimum_bayes_risk { tuning.posterior_scale } else { 1.0 }, &best);
         let best = self.best_alternative(start, &slots);
         if best.words.is_empty() {
             return None;
         }
-        let alternatives = self.alternatives(start, &lattice, best);
+        let alternatives = self.alternatives(start, wide.as_ref().unwrap_or(&lattice), best);
         let first = &alternatives[0];
         let (begin, end) = (first.words[0].start, first.words[first.words.len() - 1].end);
         let slots = if self.options.confusion_network { self.slots(start, &slots) } else { Vec::new() };
@@ -285,7 +290,7 @@ fn keyword_words(recogniser: &Recogniser, keyword: &str) -> Option<Vec<WordId>> 
 }
 
 /// Readings that are looked at for each alternative: pieces may spell what is there as a word, and words be spelt in several ways.
-const READINGS: usize = 4;
+const READINGS: usize = 8;
 
 /// Frames a second of which is known whether they hold speech.
 const SPEECH_FRAMES: f64 = 100.0;

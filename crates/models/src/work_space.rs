@@ -18,6 +18,8 @@ use crate::recogniser::{Band, Recogniser};
 pub enum Purpose {
     /// A final result, with the beams of the tuning.
     Final,
+    /// A final result with several readings, with the wider beams for these, where the tuning has them.
+    Several,
     /// Interim results, with narrow beams.
     Interim,
     /// Either, where a grammar says what can be recognised: little is, so one set of beams does.
@@ -29,6 +31,7 @@ pub enum Purpose {
 #[derive(Default)]
 pub struct Idle {
     finals: Mutex<Vec<WorkSpace>>,
+    severals: Mutex<Vec<WorkSpace>>,
     interims: Mutex<Vec<WorkSpace>>,
     grammars: Mutex<Vec<WorkSpace>>,
 }
@@ -37,6 +40,7 @@ impl Idle {
     fn of(&self, purpose: Purpose) -> &Mutex<Vec<WorkSpace>> {
         match purpose {
             Purpose::Final => &self.finals,
+            Purpose::Several => &self.severals,
             Purpose::Interim => &self.interims,
             Purpose::Grammar => &self.grammars,
         }
@@ -52,7 +56,11 @@ pub struct Lent {
 
 impl Lent {
     pub(crate) fn new(recogniser: &Arc<Recogniser>, band: Band, purpose: Purpose) -> Lent {
-        let purpose = if recogniser.has_grammar() { Purpose::Grammar } else { purpose };
+        let purpose = match purpose {
+            _ if recogniser.has_grammar() => Purpose::Grammar,
+            Purpose::Several if recogniser.tuning().several.is_none() => Purpose::Final,
+            purpose => purpose,
+        };
         let idle = recogniser.idle().of(purpose).lock().pop();
         let mut work = idle.unwrap_or_else(|| WorkSpace::new(recogniser, purpose));
         work.reset(recogniser);
@@ -111,10 +119,12 @@ enum Scoring {
 
 impl WorkSpace {
     fn new(recogniser: &Recogniser, purpose: Purpose) -> Self {
-        let config = match purpose {
-            Purpose::Final => recogniser.tuning().search.clone(),
-            Purpose::Interim => recogniser.tuning().interim.clone(),
-            Purpose::Grammar => recogniser.tuning().grammar.clone(),
+        let tuning = recogniser.tuning();
+        let config = match (purpose, &tuning.several) {
+            (Purpose::Several, Some(several)) => several.search.clone(),
+            (Purpose::Final | Purpose::Several, _) => tuning.search.clone(),
+            (Purpose::Interim, _) => tuning.interim.clone(),
+            (Purpose::Grammar, _) => tuning.grammar.clone(),
         };
         let scoring = match recogniser.model().acoustic() {
             Acoustic::Phones(phones) => Scoring::Phones {
