@@ -113,7 +113,20 @@ pub struct Endpointer {
     last_speech: u64,
     /// Level of the loudest speech lately, dB: what is far below is background.
     foreground: f32,
+    /// Frames since the last speech that were nearly speech.
+    murmurs: u64,
+    /// Where speech began that no pause has parted since.
+    lasting: u64,
 }
+
+/// Frames in a row without speech that part what lasts: 0.4 s.
+const PARTING: u64 = 25;
+
+/// Share of the probability of speech from which on a frame is nearly speech.
+const MURMUR: f32 = 0.3;
+
+/// Frames of that in a pause by which it is in doubt.
+const MURMURS: u64 = 4;
 
 /// Frames of speech in a row that begin an utterance: shorter bursts are clicks.
 const ONSET: u64 = 3;
@@ -128,7 +141,17 @@ const FOREGROUND_DECAY: f32 = 0.1;
 impl Endpointer {
     /// An endpointer at the beginning of a stream.
     pub fn new(config: EndpointConfig) -> Self {
-        Endpointer { config, frame: 0, began: None, free: 0, run: 0, last_speech: 0, foreground: -60.0 }
+        Endpointer {
+            config,
+            frame: 0,
+            began: None,
+            free: 0,
+            run: 0,
+            last_speech: 0,
+            foreground: -60.0,
+            murmurs: 0,
+            lasting: 0,
+        }
     }
 
     /// Whether an utterance has begun and not ended.
@@ -153,7 +176,13 @@ impl Endpointer {
         self.frame += 1;
         self.run = if speech { self.run + 1 } else { 0 };
         if speech && (self.began.is_some() || self.run >= ONSET) {
+            if self.frame - self.last_speech > PARTING {
+                self.lasting = self.frame;
+            }
             self.last_speech = self.frame;
+            self.murmurs = 0;
+        } else if activity.probability >= MURMUR * (1.0 - self.config.sensitivity) {
+            self.murmurs += 1;
         }
         let boundary = match self.began {
             None if self.run >= ONSET => {
@@ -190,6 +219,48 @@ impl Endpointer {
         self.last_speech + frames(self.config.margin)
     }
 
+    /// For how many frames speech has lasted, or did when it was last heard, without a pause to speak of.
+    pub fn lasts(&self) -> u64 {
+        self.last_speech.saturating_sub(self.lasting)
+    }
+
+    /// Whether the pause so far may hold speech that was not taken for it: not if less is to be taken for speech than usually.
+    pub fn is_in_doubt(&self) -> bool {
+        let EndpointConfig { sensitivity, suppression, .. } = self.config;
+        self.murmurs >= MURMURS && sensitivity >= 0.5 && suppression <= 0.0
+    }
+
+    /// Pause that ends an utterance, frames.
+    pub fn pause(&self) -> u64 {
+        self.end_silence()
+    }
+
+    /// Last frame with speech.
+    pub fn last_speech(&self) -> u64 {
+        self.last_speech
+    }
+
+    /// The open utterance has ended before frame `to`, and another one has begun at `next`, if given: somebody else heard it.
+    pub fn end_at(&mut self, to: u64, next: Option<u64>) -> Option<Boundary> {
+        let began = self.began?;
+        let to = to.clamp(began, self.frame);
+        let boundary = self.end(to, false);
+        self.began = next.map(|next| next.clamp(to, self.frame));
+        Some(boundary)
+    }
+
+    /// Nothing was said in the open utterance before a frame.
+    pub fn begin_at(&mut self, from: u64) {
+        self.began = self.began.map(|began| began.max(from).min(self.frame));
+    }
+
+    /// The utterance that was said to have ended has not: somebody spoke until a frame.
+    pub fn go_on(&mut self, began: u64, last_speech: u64) {
+        self.began = Some(began);
+        self.last_speech = self.last_speech.max(last_speech).min(self.frame);
+        self.murmurs = 0;
+    }
+
     /// The stream ended: reports the end of an utterance that was open.
     pub fn finish(&mut self) -> Option<Boundary> {
         self.began?;
@@ -222,4 +293,55 @@ impl Endpointer {
 
 fn frames(seconds: f64) -> u64 {
     (seconds / FRAME_SECONDS).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames of speech, of silence, and of what is nearly speech.
+    const SPEECH: Activity = Activity { probability: 0.9, level: -20.0 };
+    const SILENCE: Activity = Activity { probability: 0.01, level: -60.0 };
+    const MUTTER: Activity = Activity { probability: 0.3, level: -40.0 };
+
+    fn push(endpointer: &mut Endpointer, activity: Activity, count: u64) -> Vec<Boundary> {
+        (0..count).filter_map(|_| endpointer.push(activity).1).collect()
+    }
+
+    #[test]
+    fn somebody_else_may_end_a_phrase_and_begin_the_next() {
+        let mut endpointer = Endpointer::new(EndpointConfig::default());
+        assert_eq!(push(&mut endpointer, SPEECH, 400), [Boundary::Begin { from: 0, at: 0 }]);
+        assert!(endpointer.lasts() > 390);
+        let end = |to: u64| Some(Boundary::End { to, too_long: false });
+        assert_eq!(endpointer.end_at(200, Some(300)), end(200));
+        assert_eq!(endpointer.needed_from(), 300);
+        endpointer.begin_at(350);
+        assert_eq!(endpointer.needed_from(), 350);
+        assert_eq!(endpointer.end_at(390, None), end(390));
+        assert_eq!(endpointer.end_at(390, None), None);
+        // What goes on is another phrase, and takes in nothing of the one before.
+        assert_eq!(push(&mut endpointer, SPEECH, 3), [Boundary::Begin { from: 390, at: 400 }]);
+    }
+
+    #[test]
+    fn a_pause_with_murmurs_is_in_doubt_and_may_go_on() {
+        let mut endpointer = Endpointer::new(EndpointConfig::default());
+        push(&mut endpointer, SPEECH, 100);
+        assert_eq!(push(&mut endpointer, SILENCE, 60).len(), 1);
+        assert!(!endpointer.is_in_doubt());
+        push(&mut endpointer, SPEECH, 100);
+        push(&mut endpointer, MUTTER, 20);
+        assert_eq!(push(&mut endpointer, SILENCE, 40).len(), 1);
+        assert!(endpointer.is_in_doubt());
+        endpointer.go_on(160, 280);
+        assert!(!endpointer.is_in_doubt() && endpointer.in_utterance());
+        assert_eq!(push(&mut endpointer, SILENCE, 9), []);
+        assert_eq!(push(&mut endpointer, SILENCE, 1), [Boundary::End { to: 299, too_long: false }]);
+        let deaf = EndpointConfig { suppression: 0.5, ..EndpointConfig::default() };
+        let mut endpointer = Endpointer::new(deaf);
+        push(&mut endpointer, SPEECH, 100);
+        push(&mut endpointer, MUTTER, 40);
+        assert!(!endpointer.is_in_doubt(), "who asks for background to be left out does not get it back");
+    }
 }

@@ -31,6 +31,7 @@ pub mod calibration;
 pub mod catalogue;
 pub mod check;
 pub mod customization;
+mod ear;
 pub mod error;
 pub mod grammar;
 mod live;

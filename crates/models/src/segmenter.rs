@@ -2,7 +2,8 @@
 
 use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
 
-use crate::acoustic::Acoustic;
+use crate::acoustic::{Acoustic, Spelt};
+use crate::ear::{Doubt, Lasting, Look, Verdict};
 use crate::recogniser::{Band, Options};
 use crate::tape::Tape;
 use crate::utterance::Segment;
@@ -24,6 +25,8 @@ pub enum Cut {
         /// Whether it was cut for its length instead of by a pause.
         too_long: bool,
     },
+    /// Nothing was said since the open utterance began, so it begins later.
+    Later,
 }
 
 /// A range of frames of the stream.
@@ -70,13 +73,30 @@ pub struct Segmenter {
     /// Whether each detector frame held speech; the first has the number `speech_from`.
     speech: Vec<bool>,
     speech_from: u64,
-    /// First detector frame of the utterance that is open.
+    /// First detector frame of the utterance that is open, and of the last that ended.
     began: Option<u64>,
+    ended: Option<u64>,
     activities: Vec<Activity>,
     samples: u64,
     speech_frames: u64,
     rate: u32,
+    /// What a network has heard of an utterance that lasts.
+    lasting: Lasting,
+    /// For how many detector frames one has lasted when the network is asked the next time.
+    ask_at: u64,
+    /// An end that is in doubt: where the utterance began, and what was to be reported.
+    held: Option<(u64, Cut)>,
 }
+
+/// Seconds of speech without a pause after which a network is asked, seconds from one time to the next, and seconds of audio
+/// that it hears.
+const LASTS: f64 = 5.0;
+const AGAIN: f64 = 2.0;
+const HEARD: f64 = 3.5;
+
+/// Seconds before a doubtful pause that the network hears as well, and how much later than the speech a token of it may be told.
+const BEFORE: f64 = 1.0;
+const LATE: f64 = 0.2;
 
 impl Segmenter {
     /// A segmenter at the beginning of a stream.
@@ -95,10 +115,14 @@ impl Segmenter {
             speech: Vec::new(),
             speech_from: 0,
             began: None,
+            ended: None,
             activities: Vec::new(),
             samples: 0,
             speech_frames: 0,
             rate: band.sample_rate(),
+            lasting: Lasting::default(),
+            ask_at: frames(LASTS),
+            held: None,
         }
     }
 
@@ -136,7 +160,74 @@ impl Segmenter {
             }
             Boundary::End { to, too_long } => {
                 let began = self.began.take()?;
+                self.ended = Some(began);
                 Some(Cut::End { span: self.span(began, to), too_long })
+            }
+        }
+    }
+
+    /// Whether a network should be asked, after samples were pushed, about what they ended or did not: `cuts` is what they did; the end
+    /// that is doubted is taken out of it until [`judge`](Self::judge) knows.
+    pub fn doubt(&mut self, spelt: &Spelt, cuts: &mut Vec<Cut>) -> Option<Look> {
+        let now = self.speech_from + self.speech.len() as u64;
+        if let Some(&Cut::End { too_long: false, .. }) = cuts.last()
+            && let Some(began) = self.ended
+            && self.endpointer.is_in_doubt()
+        {
+            self.held = cuts.pop().map(|cut| (began, cut));
+            let from = self.endpointer.last_speech().saturating_sub(frames(BEFORE)).max(began);
+            return Some(self.look(spelt, Doubt::End, from));
+        }
+        let lasts = self.endpointer.lasts();
+        if lasts < frames(LASTS) {
+            self.ask_at = frames(LASTS);
+            self.lasting = Lasting::default();
+        }
+        let began = self.began.filter(|_| lasts >= self.ask_at)?;
+        self.ask_at = lasts + frames(AGAIN);
+        let from = now.saturating_sub(frames(HEARD)).max(began);
+        Some(self.look(spelt, Doubt::Noise, from))
+    }
+
+    fn look(&self, spelt: &Spelt, doubt: Doubt, from: u64) -> Look {
+        let first = self.frame_of(from).clamp(self.tape.first(), self.tape.end());
+        let samples = self.tape.samples(first).to_vec();
+        Look::new(spelt, doubt, samples, first as f64 / self.tape.frame_rate())
+    }
+
+    /// Reports what follows from what the network has heard.
+    pub fn judge(&mut self, spelt: &Spelt, look: &Look, cuts: &mut Vec<Cut>) {
+        let tokens = look.tokens(spelt);
+        if look.doubt == Doubt::End {
+            let Some((began, cut)) = self.held.take() else { return };
+            let spoken = self.endpointer.last_speech() as f64 * FRAME_SECONDS;
+            match tokens.last().filter(|&&token| token > spoken + LATE) {
+                Some(&token) => {
+                    self.endpointer.go_on(began, frames(token));
+                    self.began = Some(began);
+                }
+                None => cuts.push(cut),
+            }
+            return;
+        }
+        let Some(began) = self.began else { return };
+        let pause = self.endpointer.pause() as f64 * FRAME_SECONDS;
+        match self.lasting.take(&tokens, look.span(), began as f64 * FRAME_SECONDS, pause) {
+            Verdict::None => {}
+            Verdict::Nothing(from) => {
+                self.endpointer.begin_at(frames(from));
+                self.began = Some(began.max(frames(from)));
+                cuts.push(Cut::Later);
+            }
+            Verdict::Ended(to, next) => {
+                let next = next.map(frames);
+                let boundary = self.endpointer.end_at(frames(to), next);
+                cuts.extend(boundary.and_then(|boundary| self.cross(boundary)));
+                if let Some(next) = next {
+                    cuts.extend(self.cross(Boundary::Begin { from: next, at: next }));
+                } else {
+                    self.lasting.begin();
+                }
             }
         }
     }
@@ -197,4 +288,9 @@ impl Segmenter {
             self.speech_from += dropped as u64;
         }
     }
+}
+
+/// Detector frames in so many seconds.
+fn frames(seconds: f64) -> u64 {
+    (seconds / FRAME_SECONDS).round() as u64
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use dictum_decoder::result::{EndOfUtterance, Interim, Utterance};
 use dictum_decoder::search::Statistics;
 
+use crate::acoustic::Acoustic;
+use crate::ear::Look;
 use crate::live::{Live, RunningMean};
 use crate::pursuit::Pursuit;
 use crate::recogniser::{Band, Event, Options, Recogniser};
@@ -46,6 +48,8 @@ pub struct Session {
     interim: bool,
     mean: RunningMean,
     cuts: Vec<Cut>,
+    /// What the network is asked where the detector may be wrong.
+    look: Option<Look>,
 }
 
 enum Task {
@@ -79,6 +83,7 @@ impl Session {
             interim: options.interim_results,
             mean: RunningMean::new(&initial.unwrap_or_default(), MODEL_MEAN),
             cuts: Vec::new(),
+            look: None,
             decoder: UtteranceDecoder::new(Arc::clone(&recogniser), band, options),
             band,
             recogniser,
@@ -130,7 +135,11 @@ impl Session {
 
     /// Does some milliseconds of work and appends what came of it. Returns whether there may be more to do.
     pub fn advance(&mut self, events: &mut Vec<Event>) -> bool {
-        self.advance_task(events) || self.advance_live(events) || self.listen() || self.advance_early()
+        self.advance_task(events)
+            || self.advance_live(events)
+            || self.advance_look()
+            || self.listen()
+            || self.advance_early()
     }
 
     fn advance_task(&mut self, events: &mut Vec<Event>) -> bool {
@@ -185,10 +194,32 @@ impl Session {
         let mut cuts = std::mem::take(&mut self.cuts);
         self.segmenter.push(&self.samples[..piece], &mut cuts);
         self.samples.drain(..piece);
+        if let Acoustic::Tokens(spelt) = self.recogniser.model().acoustic() {
+            self.look = self.segmenter.doubt(spelt, &mut cuts);
+        }
+        self.cuts = cuts;
+        self.make_cuts();
+        true
+    }
+
+    fn make_cuts(&mut self) {
+        let mut cuts = std::mem::take(&mut self.cuts);
         for cut in cuts.drain(..) {
             self.cut(cut, EndOfUtterance::Silence);
         }
         self.cuts = cuts;
+    }
+
+    /// Asks the network whether somebody speaks, if that is in doubt; nothing more is listened to before it is known.
+    fn advance_look(&mut self) -> bool {
+        let (Some(look), Acoustic::Tokens(spelt)) = (&mut self.look, self.recogniser.model().acoustic()) else {
+            return false;
+        };
+        if look.advance() {
+            self.segmenter.judge(spelt, look, &mut self.cuts);
+            self.look = None;
+            self.make_cuts();
+        }
         true
     }
 
@@ -208,6 +239,10 @@ impl Session {
             Cut::Pause => {
                 let span = self.segmenter.candidate();
                 self.early = span.and_then(|span| Some(Early { span, search: self.search(span)? }));
+            }
+            Cut::Later => {
+                let live = self.live.take();
+                self.live = live.map(|_| Live::new(&self.recogniser, self.band, self.mean.clone()));
             }
             Cut::End { span, too_long } => {
                 let ended_by = if too_long { EndOfUtterance::Reset } else { reason };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use dictum_decoder::result::EndOfUtterance;
 use dictum_language::custom::{Snapshot, Training};
 use dictum_language::scoring::align;
 use dictum_language::{Grammar, Pronouncer, SoundsLike};
@@ -195,4 +196,44 @@ fn words_that_nobody_listed_are_spelt() {
     let (heard, _) = hear(&room.base, &say("zwanglovitch kept bumbling", "rms"));
     println!("{heard}");
     assert!(heard.split(' ').any(|word| vocabulary.id(word).is_none()), "{heard}");
+}
+
+/// Noise of an even level, from a generator of random numbers.
+fn noise(count: usize, level: f32) -> Vec<f32> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| level * next()).collect()
+}
+
+/// WS-R12: a pause ends a phrase also where everything sounds like speech to the detector, for the network hears that nothing is
+/// said.
+#[test]
+fn the_network_hears_where_a_phrase_ends() {
+    let Some(room) = Room::open("ends of phrases") else { return };
+    let pause = vec![0.0; 48_000];
+    let phrases = ["one seven three nine two", "queen of hearts"].map(|phrase| say(phrase, "rms"));
+    let mut samples = [&phrases[0][..], &pause, &phrases[1], &pause, &pause].concat();
+    let heavy = noise(samples.len(), 0.003);
+    samples.iter_mut().zip(heavy).for_each(|(sample, noise)| *sample += noise);
+    for interim_results in [false, true] {
+        // A sensitivity of one takes everything for speech.
+        let deaf = Options { speech_detector_sensitivity: 1.0, interim_results, ..Options::default() };
+        let heard: Vec<_> = events(&room.base, &samples, 4_000, deaf.clone())
+            .into_iter()
+            .filter_map(|event| if let Event::Utterance(utterance) = event { Some(utterance) } else { None })
+            .collect();
+        let texts: Vec<String> = heard.iter().map(|utterance| utterance.alternatives[0].text()).collect();
+        println!("{texts:?}");
+        assert!(heard.len() > 1 && texts[0].split(' ').count() >= 4, "{texts:?}");
+        assert_eq!(heard[0].ended_by, EndOfUtterance::Silence);
+        // The first phrase is over after some four seconds; the second begins three seconds later.
+        let between = (phrases[0].len() as f64 + 24_000.0) / 16_000.0;
+        assert!(heard[0].end < between && heard[1].start > between, "{} {}", heard[0].end, heard[1].start);
+        let long = Options { end_of_phrase_silence_time: 8.0, ..deaf };
+        let whole = events(&room.base, &samples, samples.len(), long);
+        assert_eq!(whole.iter().filter(|event| matches!(event, Event::Utterance(_))).count(), 1);
+    }
 }
