@@ -69,11 +69,13 @@ impl Tokens {
         let words = texts.iter().zip(&special).filter(|(text, special)| !**special && named(text).is_none());
         let alphabet = Alphabet::of(words.map(|(text, _)| &**text));
         let boundary = if alphabet == Alphabet::Gpt { Boundary::Prefix } else { boundary(&texts, &ids) };
-        let spelling = |text: &Box<str>| match named(text) {
-            Some(byte) => Box::from([byte]),
-            None => alphabet.spelling(text).into(),
+        let spelling = |text: &str| -> Box<[u8]> {
+            match named(text) {
+                Some(byte) => Box::from([byte]),
+                None => alphabet.spelling(text).into(),
+            }
         };
-        let spellings = texts.iter().map(spelling).collect();
+        let spellings = texts.iter().map(|text| spelling(text)).collect();
         Ok(Tokens { texts, ids, special, blank, boundary, spellings })
     }
 
