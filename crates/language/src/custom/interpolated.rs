@@ -39,7 +39,7 @@ impl Default for Mixture {
     /// Watson's default weight for models of this generation; the rest was chosen on words that the US English model does not
     /// know, among a hundred and among ten thousand others (`dictum-experiments rare-words`).
     fn default() -> Self {
-        Mixture { weight: 0.3, word_probability: 1e-3, word_mass: 0.5 }
+        Mixture { weight: 0.3, word_probability: 1e-3, word_mass: 0.25 }
     }
 }
 
