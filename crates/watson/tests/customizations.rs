@@ -33,8 +33,9 @@ async fn add_text(server: &Server, target: &str, media: &str, text: impl Into<Ve
 /// The model once it is no longer busy.
 async fn settled(server: &Server, model: &str) -> Value {
     for _ in 0..6000 {
-        let document = server.get(model).await.json();
+        // In this order: a model read before its resources may be older than the end of their analysis.
         let resources = [server.get(&format!("{model}/corpora")).await, server.get(&format!("{model}/grammars")).await];
+        let document = server.get(model).await.json();
         let waiting = resources.iter().any(|reply| reply.text().contains("being_processed"));
         if !waiting && !matches!(document["status"].as_str(), Some("training" | "upgrading")) {
             return document;
