@@ -108,6 +108,12 @@ impl Server {
         Self::start(shared_service().await, WatsonConfig::default()).await
     }
 
+    /// A server with the model package in a directory, relative to this crate's.
+    pub async fn with_package(directory: &str) -> Server {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        Self::start(service_of(&package, ServiceConfig::default()), WatsonConfig::default()).await
+    }
+
     /// A server with the real model and other settings.
     pub async fn with_settings(service: Option<ServiceConfig>, watson: WatsonConfig) -> Server {
         let service = match service {
