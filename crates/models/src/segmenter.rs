@@ -3,7 +3,7 @@
 use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
 
 use crate::acoustic::{Acoustic, Spelt};
-use crate::ear::{Doubt, Lasting, Look, Verdict};
+use crate::ear::{Doubt, Lasting, Look, SHORT, Verdict, Watch};
 use crate::recogniser::{Band, Options};
 use crate::tape::Tape;
 use crate::utterance::Segment;
@@ -82,17 +82,14 @@ pub struct Segmenter {
     rate: u32,
     /// What a network has heard of an utterance that lasts.
     lasting: Lasting,
-    /// For how many detector frames one has lasted when the network is asked the next time.
-    ask_at: u64,
+    /// When it is asked about one.
+    watch: Watch,
     /// An end that is in doubt: where the utterance began, and what was to be reported.
     held: Option<(u64, Cut)>,
 }
 
-/// Seconds of speech without a pause after which a network is asked, seconds from one time to the next, and seconds of audio
-/// that it hears.
-const LASTS: f64 = 5.0;
-const AGAIN: f64 = 2.0;
-const HEARD: f64 = 3.5;
+/// Seconds of what lasts that a network hears beside a pause that would end it.
+const HEARD: f64 = 2.0;
 
 /// Seconds before a doubtful pause that the network hears as well, and how much later than the speech a token of it may be told.
 const BEFORE: f64 = 1.0;
@@ -121,7 +118,7 @@ impl Segmenter {
             speech_frames: 0,
             rate: band.sample_rate(),
             lasting: Lasting::default(),
-            ask_at: frames(LASTS),
+            watch: Watch::default(),
             held: None,
         }
     }
@@ -137,6 +134,7 @@ impl Segmenter {
             let (speech, boundary) = self.endpointer.push(self.activities[index]);
             self.speech.push(speech);
             self.speech_frames += u64::from(speech);
+            self.watch.push(self.activities[index].level);
             match boundary {
                 Some(boundary) => cuts.extend(self.cross(boundary)),
                 None if self.endpointer.pauses() => cuts.push(Cut::Pause),
@@ -178,14 +176,15 @@ impl Segmenter {
             let from = self.endpointer.last_speech().saturating_sub(frames(BEFORE)).max(began);
             return Some(self.look(spelt, Doubt::End, from));
         }
-        let lasts = self.endpointer.lasts();
-        if lasts < frames(LASTS) {
-            self.ask_at = frames(LASTS);
+        let (lasts, pause) = (self.endpointer.lasts(), self.endpointer.pause());
+        if lasts < SHORT {
             self.lasting = Lasting::default();
         }
-        let began = self.began.filter(|_| lasts >= self.ask_at)?;
-        self.ask_at = lasts + frames(AGAIN);
-        let from = now.saturating_sub(frames(HEARD)).max(began);
+        let began = self.began?;
+        if !self.watch.is_due(lasts, pause) {
+            return None;
+        }
+        let from = now.saturating_sub(pause + frames(HEARD)).max(began);
         Some(self.look(spelt, Doubt::Noise, from))
     }
 
@@ -212,6 +211,8 @@ impl Segmenter {
         }
         let Some(began) = self.began else { return };
         let pause = self.endpointer.pause() as f64 * FRAME_SECONDS;
+        let (_, until) = look.span();
+        self.watch.told(tokens.last().is_some_and(|&token| until - token < pause));
         match self.lasting.take(&tokens, look.span(), began as f64 * FRAME_SECONDS, pause) {
             Verdict::None => {}
             Verdict::Nothing(from) => {
