@@ -1,8 +1,9 @@
 //! Phrases that end by what the network hears, beside the speech detector.
 //!
 //! The detector decides by the sound of 16 ms whether somebody speaks. Noise may sound like speech to it, so that nothing ends; and
-//! speech may not, so that it is cut. A network of tokens knows better: of noise it says blank, of speech tokens. But it costs
-//! a hundred times as much, so it is asked only where the detector may be wrong ([`Doubt`]), about the last seconds of audio:
+//! speech may not, so that it is cut. A network of tokens knows better: of noise it says blank, of speech tokens. One that streams has heard
+//! what lasts anyway ([`crate::hearing`]). For one that hears whole utterances it is work beside them, a hundred times that of the
+//! detector, so it is asked about the last seconds only ([`Look`]), and only where the detector may be wrong ([`Doubt`]):
 //!
 //! - when what seems to be speech is as even as noise, and now and then when no pause has been heard for long ([`Watch`]): the phrase ends
 //!   where the network has heard nothing but blanks for as long as a pause that ends one;
@@ -29,23 +30,51 @@ const PIECE: usize = 16_000;
 /// Probability of blank from which on a frame is one. To miss that somebody speaks would be worse than to miss a pause.
 const BLANK: f32 = 0.7;
 
-/// A look at the last seconds of audio.
-pub struct Look {
+/// What is to be found out.
+#[derive(Debug, Clone, Copy)]
+pub struct Question {
     /// Why.
     pub doubt: Doubt,
+    /// Number of the frame of the tape from which on the network is to hear.
+    pub first: u64,
+    /// The same in seconds.
+    pub from: f64,
+}
+
+/// What a network has heard of a stretch of audio.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// When tokens were: the middle of each frame of one, seconds.
+    pub tokens: Vec<f64>,
+    /// From when, and until when it heard enough to be sure, seconds.
+    pub span: (f64, f64),
+}
+
+impl Heard {
+    /// By its scores of frames that begin at `start` seconds.
+    pub fn of(spelt: &Spelt, scores: &[f32], start: f64) -> Heard {
+        let (width, seconds) = (spelt.model.tokens().len(), spelt.model.frame_seconds());
+        let tokens = scores.chunks_exact(width).enumerate().filter(|(_, frame)| spelt.silence(frame) < BLANK);
+        let tokens = tokens.map(|(at, _)| start + (at as f64 + 0.5) * seconds).collect();
+        let end = start + (scores.len() / width) as f64 * seconds;
+        Heard { tokens, span: (start, (end - CONTEXT).max(start)) }
+    }
+}
+
+/// A look at the last seconds of audio, by a network that hears whole utterances.
+pub struct Look {
+    /// What is to be found out.
+    pub question: Question,
     stream: Box<CtcStream>,
     samples: Vec<f32>,
     done: usize,
     scores: Vec<f32>,
-    /// When the first sample was heard, seconds.
-    start: f64,
 }
 
 impl Look {
-    /// Of samples that begin at `start` seconds.
-    pub fn new(spelt: &Spelt, doubt: Doubt, samples: Vec<f32>, start: f64) -> Look {
-        let stream = Box::new(spelt.model.stream(Mode::Final));
-        Look { doubt, stream, samples, done: 0, scores: Vec::new(), start }
+    /// At the samples that a question is about.
+    pub fn new(spelt: &Spelt, question: Question, samples: Vec<f32>) -> Look {
+        Look { question, stream: Box::new(spelt.model.stream(Mode::Final)), samples, done: 0, scores: Vec::new() }
     }
 
     /// Does some milliseconds of work. Returns whether that was all. A network that fails has heard nothing.
@@ -63,17 +92,9 @@ impl Look {
         result.is_err() || self.done == self.samples.len()
     }
 
-    /// When tokens were heard: the middle of each frame of one, seconds.
-    pub fn tokens(&self, spelt: &Spelt) -> Vec<f64> {
-        let frames = self.scores.chunks_exact(spelt.model.tokens().len()).enumerate();
-        let heard = frames.filter(|(_, frame)| spelt.silence(frame) < BLANK);
-        heard.map(|(at, _)| self.start + (at as f64 + 0.5) * spelt.model.frame_seconds()).collect()
-    }
-
-    /// When it began and until when it heard enough to be sure, seconds.
-    pub fn span(&self) -> (f64, f64) {
-        let end = self.start + self.samples.len() as f64 / 16_000.0;
-        (self.start, if self.scores.is_empty() { self.start } else { end - CONTEXT })
+    /// What was heard.
+    pub fn heard(&self, spelt: &Spelt) -> Heard {
+        Heard::of(spelt, &self.scores, self.question.from)
     }
 }
 
@@ -98,6 +119,8 @@ pub struct Watch {
     asked_at: u64,
     /// Until it is asked again, frames.
     interval: u64,
+    /// Whether asking costs nothing.
+    free: bool,
 }
 
 /// Detector frames over which a level spreads: 0.8 s, some three syllables.
@@ -118,13 +141,16 @@ const AGAIN: u64 = 125;
 const AT_FIRST: u64 = 375;
 const AT_LAST: u64 = 1_500;
 
-impl Default for Watch {
-    fn default() -> Watch {
-        Watch { levels: VecDeque::with_capacity(SPREAD), even_for: 0, asked_at: 0, interval: AT_FIRST }
-    }
-}
+/// The same where asking costs nothing: half a second.
+const FREE: u64 = 31;
 
 impl Watch {
+    /// For a network that hears everything anyway, or for one that must be asked.
+    pub fn new(free: bool) -> Watch {
+        let interval = if free { FREE } else { AT_FIRST };
+        Watch { levels: VecDeque::with_capacity(SPREAD), even_for: 0, asked_at: 0, interval, free }
+    }
+
     /// Takes the level of a detector frame, dB.
     pub fn push(&mut self, level: f32) {
         if self.levels.len() == SPREAD {
@@ -146,7 +172,7 @@ impl Watch {
     /// Whether to ask now, when speech has lasted for so many frames and `pause` would have ended it.
     pub fn is_due(&mut self, lasts: u64, pause: u64) -> bool {
         if lasts < SHORT {
-            (self.asked_at, self.interval) = (0, AT_FIRST);
+            (self.asked_at, self.interval) = (0, if self.free { FREE } else { AT_FIRST });
             return false;
         }
         let even = self.even_for >= SETTLED + pause.saturating_sub(SPREAD as u64);
@@ -164,7 +190,11 @@ impl Watch {
 
     /// Says whether the network heard somebody speak until now.
     pub fn told(&mut self, speaks: bool) {
-        self.interval = if speaks { (self.interval * 2).clamp(AT_FIRST, AT_LAST) } else { AGAIN };
+        self.interval = match speaks {
+            _ if self.free => FREE,
+            true => (self.interval * 2).clamp(AT_FIRST, AT_LAST),
+            false => AGAIN,
+        };
     }
 }
 
@@ -243,13 +273,14 @@ mod tests {
     fn what_is_even_is_doubted_and_speech_hardly() {
         let hum = |at: u64| -30.0 + (at % 3) as f32;
         let speech = |at: u64| if at % 16 < 8 { -20.0 } else { -35.0 };
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(false);
         assert_eq!(asked(&mut watch, 1..=400, hum), [SHORT, SHORT + AGAIN, SHORT + 2 * AGAIN]);
         assert_eq!(asked(&mut watch, 1..=500, speech), [AT_FIRST]);
         watch.told(true);
         assert_eq!(asked(&mut watch, 501..=1_200, speech), [3 * AT_FIRST]);
         watch.told(false);
         assert_eq!(asked(&mut watch, 1_201..=1_300, speech), [3 * AT_FIRST + AGAIN]);
+        assert_eq!(asked(&mut Watch::new(true), 1..=160, speech), [SHORT, SHORT + FREE, SHORT + 2 * FREE]);
     }
     #[test]
     fn a_phrase_ends_where_blanks_last_as_long_as_a_pause() {

@@ -34,6 +34,7 @@ pub mod customization;
 mod ear;
 pub mod error;
 pub mod grammar;
+mod hearing;
 mod live;
 mod loading;
 pub mod package;

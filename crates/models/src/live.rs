@@ -3,10 +3,9 @@
 //! It differs from the search of the final result in two things. Its beams are narrow, for every second of live audio is searched
 //! twice; and not all is known yet. With models of phones that is the mean of the utterance: it begins with
 //! that of what the session heard before (or the model's own for the first utterance) and follows the speech. With networks that
-//! see whole utterances it is what comes: they score short windows, which overlap. What streaming networks say here is what they would
-//! say to the search of the final result, which goes on from it ([`Live::head`]).
+//! see whole utterances it is what comes: they score short windows, which overlap. What networks that stream say is the same for both searches
+//! ([`crate::hearing`]).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dictum_acoustic::{FEATURE_CONTEXT, features_of};
@@ -15,7 +14,7 @@ use dictum_language::WordId;
 use dictum_neural::{CtcStream, Mode};
 
 use crate::acoustic::Acoustic;
-use crate::pursuit::Head;
+use crate::hearing::Hearing;
 use crate::recogniser::{Band, Recogniser};
 use crate::segmenter::OpenUtterance;
 use crate::wording::{self, Found};
@@ -46,8 +45,6 @@ pub struct Live {
     /// The words last told.
     told: Vec<WordId>,
     frame_seconds: f64,
-    /// When what it scores began, as soon as it has.
-    start: Option<f64>,
 }
 
 enum Way {
@@ -63,23 +60,15 @@ enum Way {
         done: usize,
         /// The network's stream, until it fails.
         stream: Option<Box<CtcStream>>,
-        /// Scores that came of the last samples; of streaming networks of all.
+        /// Scores that came of the last samples.
         scores: Vec<f32>,
-        /// Where a streaming network was after the last blocks, the newest last.
-        marks: VecDeque<Mark>,
+    },
+    /// Others give the network what it hears.
+    Heard {
+        /// Scores that have been searched.
+        done: usize,
     },
 }
-
-/// Where the scoring of an utterance is.
-struct Mark {
-    samples: usize,
-    scores: usize,
-    stream: Box<CtcStream>,
-}
-
-/// Blocks whose ends are kept. That an utterance is at its end is known a tenth of a second after it, and by then a part of the next
-/// block may have been scored.
-const MARKS: usize = 5;
 
 impl Live {
     /// A search for an utterance that has just begun. `mean` is what the session heard before.
@@ -87,18 +76,25 @@ impl Live {
         let acoustic = recogniser.model().acoustic();
         let way = match acoustic {
             Acoustic::Phones(_) => Way::Cepstra { mean, done: 0, averaged: 0 },
+            Acoustic::Tokens(spelt) if spelt.model.is_streaming() => Way::Heard { done: 0 },
             Acoustic::Tokens(spelt) => {
                 let stream = Some(Box::new(spelt.model.stream(Mode::Live)));
-                Way::Samples { done: 0, stream, scores: Vec::new(), marks: VecDeque::new() }
+                Way::Samples { done: 0, stream, scores: Vec::new() }
             }
         };
         let work = Recogniser::work_space(recogniser, band, Purpose::Interim);
         let frame_seconds = acoustic.frame_seconds();
-        Live { work, way, recent: Default::default(), told: Vec::new(), frame_seconds, start: None }
+        Live { work, way, recent: Default::default(), told: Vec::new(), frame_seconds }
     }
 
-    /// Takes the next block of frames, if it is complete: `None` if not, else whether the text changed, and to what.
-    pub fn advance(&mut self, recogniser: &Recogniser, open: &OpenUtterance<'_>) -> Option<Option<Interim>> {
+    /// Takes the next block of frames, if it is complete: `None` if not, else whether the text changed, and to what. What a network that
+    /// streams has heard of them is in `hearing`.
+    pub fn advance(
+        &mut self,
+        recogniser: &Recogniser,
+        open: &OpenUtterance<'_>,
+        hearing: Option<&Hearing>,
+    ) -> Option<Option<Interim>> {
         let searched = match &mut self.way {
             Way::Cepstra { mean, done, averaged } => {
                 let cepstra = open.cepstra();
@@ -117,31 +113,28 @@ impl Live {
                 *done = end;
                 true
             }
-            Way::Samples { done, stream, scores, marks } => {
+            Way::Samples { done, stream, scores } => {
                 let samples = open.samples();
                 let end = *done + PIECE;
                 if samples.len() < end {
                     return None;
                 }
                 let running = stream.as_mut()?;
-                let streaming = running.model().is_streaming();
-                if !streaming {
-                    scores.clear();
-                }
-                let known = scores.len();
+                scores.clear();
                 if let Err(error) = running.push(&samples[*done..end], scores) {
                     tracing::error!(%error, "no more interim results of an utterance");
                     *stream = None;
                     return None;
                 }
                 *done = end;
-                if streaming {
-                    self.start = Some(open.start());
-                    marks.drain(..marks.len().saturating_sub(MARKS - 1));
-                    marks.push_back(Mark { samples: end, scores: scores.len(), stream: running.clone() });
-                }
-                self.work.push_scores(&scores[known..], false);
-                scores.len() > known
+                self.work.push_scores(scores, false);
+                !scores.is_empty()
+            }
+            Way::Heard { done } => {
+                let scores = hearing?.scores().get(*done..).filter(|scores| !scores.is_empty())?;
+                *done += scores.len();
+                self.work.push_scores(scores, false);
+                true
             }
         };
         Some(if searched { self.changed(recogniser, open.start()) } else { None })
@@ -170,14 +163,6 @@ impl Live {
         });
         let words = wording::words(recogniser, found);
         (!words.is_empty()).then_some(Interim { words })
-    }
-
-    /// What a streaming network has scored already of an utterance that began at `start` and is so many samples long. `None` if it
-    /// has scored nothing of it, or something else.
-    pub fn head(&self, start: f64, samples: usize) -> Option<Head> {
-        let Way::Samples { scores, marks, .. } = &self.way else { return None };
-        let mark = marks.iter().rev().find(|mark| mark.samples <= samples).filter(|_| self.start == Some(start))?;
-        Some(Head { samples: mark.samples, scores: scores[..mark.scores].to_vec(), stream: mark.stream.clone() })
     }
 
     /// Whether anything was told.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dictum_acoustic::{cepstral_mean, features_of};
 use dictum_neural::{CtcStream, Mode};
 
-use crate::acoustic::{Acoustic, Spelt};
+use crate::acoustic::Acoustic;
+use crate::hearing::{Head, frames_of};
 use crate::recogniser::{Band, Recogniser};
 use crate::tape::Audio;
 use crate::utterance::Segment;
@@ -48,17 +49,9 @@ enum Way {
         stream: Option<Box<CtcStream>>,
         /// Scores that have not been searched.
         scores: Vec<f32>,
+        /// How many frames of them are of the utterance, if the network was given more than that.
+        limit: Option<usize>,
     },
-}
-
-/// The scores of an utterance's first samples, and the stream that made them: a network that streams need not be asked twice.
-pub struct Head {
-    /// Samples that are scored.
-    pub samples: usize,
-    /// What they scored.
-    pub scores: Vec<f32>,
-    /// The network's stream after them.
-    pub stream: Box<CtcStream>,
 }
 
 impl Pursuit {
@@ -82,8 +75,9 @@ impl Pursuit {
             (Audio::Samples(samples), Acoustic::Tokens(spelt)) => {
                 let nothing =
                     || Head { samples: 0, scores: Vec::new(), stream: Box::new(spelt.model.stream(Mode::Final)) };
-                let Head { samples: done, scores, stream } = head.unwrap_or_else(nothing);
-                Way::Samples { samples, done, stream: Some(stream), scores }
+                let Head { samples: given, scores, stream } = head.unwrap_or_else(nothing);
+                let limit = (given > samples.len()).then(|| frames_of(spelt, samples.len()));
+                Way::Samples { done: given.min(samples.len()), samples, stream: Some(stream), scores, limit }
             }
             (Audio::Samples(_), Acoustic::Phones(_)) => unreachable!("models of phones keep cepstra"),
         };
@@ -106,12 +100,16 @@ impl Pursuit {
                 }
                 *done == all
             }
-            (Way::Samples { samples, done, stream, scores }, Acoustic::Tokens(spelt)) => {
+            (Way::Samples { samples, done, stream, scores, limit }, Acoustic::Tokens(spelt)) => {
+                let width = spelt.model.tokens().len();
                 if stream.is_some() {
-                    run(spelt, samples, done, stream, scores);
+                    let running = run(samples, done, stream, scores);
+                    if !running {
+                        limit.iter().for_each(|frames| scores.truncate(frames * width));
+                        spelt.end(scores);
+                    }
                     return false;
                 }
-                let width = spelt.model.tokens().len();
                 let now = scores.len().min(frames * width);
                 let last = now == scores.len();
                 work.push_scores(&scores[..now], last);
@@ -146,9 +144,10 @@ pub struct Caught {
     pub work: Lent,
 }
 
-/// Gives the network its next samples. A network that fails has heard nothing more of the utterance; what it heard before counts.
-fn run(spelt: &Spelt, samples: &[f32], done: &mut usize, stream: &mut Option<Box<CtcStream>>, scores: &mut Vec<f32>) {
-    let Some(running) = stream else { return };
+/// Gives the network its next samples; returns whether there are more. A network that fails has heard nothing more of the utterance; what
+/// it heard before counts.
+fn run(samples: &[f32], done: &mut usize, stream: &mut Option<Box<CtcStream>>, scores: &mut Vec<f32>) -> bool {
+    let Some(running) = stream else { return false };
     let piece = &samples[*done..samples.len().min(*done + PIECE)];
     *done += piece.len();
     let ended = *done == samples.len();
@@ -161,8 +160,8 @@ fn run(spelt: &Spelt, samples: &[f32], done: &mut usize, stream: &mut Option<Box
     }
     if ended || result.is_err() {
         *stream = None;
-        spelt.end(scores);
     }
+    stream.is_some()
 }
 
 /// Frames of speech beside which the mean that the model brings along counts for nothing.

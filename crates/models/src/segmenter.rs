@@ -2,8 +2,8 @@
 
 use dictum_decoder::endpoint::{Activity, Boundary, EndpointConfig, Endpointer, FRAME_SECONDS, SpeechDetector};
 
-use crate::acoustic::{Acoustic, Spelt};
-use crate::ear::{Doubt, Lasting, Look, SHORT, Verdict, Watch};
+use crate::acoustic::Acoustic;
+use crate::ear::{Doubt, Heard, Lasting, Question, SHORT, Verdict, Watch};
 use crate::recogniser::{Band, Options};
 use crate::tape::Tape;
 use crate::utterance::Segment;
@@ -51,6 +51,11 @@ impl OpenUtterance<'_> {
     /// Their samples, of models of tokens.
     pub fn samples(&self) -> &[f32] {
         self.segmenter.tape.samples(self.first)
+    }
+
+    /// Number of the first.
+    pub fn first(&self) -> u64 {
+        self.first
     }
 
     /// Whether a frame, counted from the first, holds speech.
@@ -118,7 +123,7 @@ impl Segmenter {
             speech_frames: 0,
             rate: band.sample_rate(),
             lasting: Lasting::default(),
-            watch: Watch::default(),
+            watch: Watch::new(matches!(acoustic, Acoustic::Tokens(spelt) if spelt.model.is_streaming())),
             held: None,
         }
     }
@@ -164,9 +169,9 @@ impl Segmenter {
         }
     }
 
-    /// Whether a network should be asked, after samples were pushed, about what they ended or did not: `cuts` is what they did; the end
+    /// What a network should be asked, after samples were pushed, about what they ended or did not: `cuts` is what they did; the end
     /// that is doubted is taken out of it until [`judge`](Self::judge) knows.
-    pub fn doubt(&mut self, spelt: &Spelt, cuts: &mut Vec<Cut>) -> Option<Look> {
+    pub fn doubt(&mut self, cuts: &mut Vec<Cut>) -> Option<Question> {
         let now = self.speech_from + self.speech.len() as u64;
         if let Some(&Cut::End { too_long: false, .. }) = cuts.last()
             && let Some(began) = self.ended
@@ -174,7 +179,7 @@ impl Segmenter {
         {
             self.held = cuts.pop().map(|cut| (began, cut));
             let from = self.endpointer.last_speech().saturating_sub(frames(BEFORE)).max(began);
-            return Some(self.look(spelt, Doubt::End, from));
+            return Some(self.question(Doubt::End, from));
         }
         let (lasts, pause) = (self.endpointer.lasts(), self.endpointer.pause());
         if lasts < SHORT {
@@ -185,19 +190,30 @@ impl Segmenter {
             return None;
         }
         let from = now.saturating_sub(pause + frames(HEARD)).max(began);
-        Some(self.look(spelt, Doubt::Noise, from))
+        Some(self.question(Doubt::Noise, from))
     }
 
-    fn look(&self, spelt: &Spelt, doubt: Doubt, from: u64) -> Look {
+    fn question(&self, doubt: Doubt, from: u64) -> Question {
         let first = self.frame_of(from).clamp(self.tape.first(), self.tape.end());
-        let samples = self.tape.samples(first).to_vec();
-        Look::new(spelt, doubt, samples, first as f64 / self.tape.frame_rate())
+        Question { doubt, first, from: first as f64 / self.tape.frame_rate() }
+    }
+
+    /// The samples from a frame of the tape on, of models of tokens.
+    pub fn samples(&self, first: u64) -> &[f32] {
+        self.tape.samples(first)
+    }
+
+    /// The samples of the open utterance that belong to it wherever it ends, unless a network says that it ended before.
+    pub fn certain_samples(&self, first: u64) -> &[f32] {
+        let end = self.frame_of(self.endpointer.end_if_silent()).min(self.tape.end());
+        let samples = self.tape.samples(first);
+        &samples[..samples.len().min(self.tape.samples_in(end.saturating_sub(first)))]
     }
 
     /// Reports what follows from what the network has heard.
-    pub fn judge(&mut self, spelt: &Spelt, look: &Look, cuts: &mut Vec<Cut>) {
-        let tokens = look.tokens(spelt);
-        if look.doubt == Doubt::End {
+    pub fn judge(&mut self, doubt: Doubt, heard: &Heard, cuts: &mut Vec<Cut>) {
+        let tokens = &heard.tokens;
+        if doubt == Doubt::End {
             let Some((began, cut)) = self.held.take() else { return };
             let spoken = self.endpointer.last_speech() as f64 * FRAME_SECONDS;
             match tokens.last().filter(|&&token| token > spoken + LATE) {
@@ -211,9 +227,8 @@ impl Segmenter {
         }
         let Some(began) = self.began else { return };
         let pause = self.endpointer.pause() as f64 * FRAME_SECONDS;
-        let (_, until) = look.span();
-        self.watch.told(tokens.last().is_some_and(|&token| until - token < pause));
-        match self.lasting.take(&tokens, look.span(), began as f64 * FRAME_SECONDS, pause) {
+        self.watch.told(tokens.last().is_some_and(|&token| heard.span.1 - token < pause));
+        match self.lasting.take(tokens, heard.span, began as f64 * FRAME_SECONDS, pause) {
             Verdict::None => {}
             Verdict::Nothing(from) => {
                 self.endpointer.begin_at(frames(from));

@@ -7,7 +7,8 @@ use dictum_decoder::result::{EndOfUtterance, Interim, Utterance};
 use dictum_decoder::search::Statistics;
 
 use crate::acoustic::Acoustic;
-use crate::ear::Look;
+use crate::ear::{Look, Question};
+use crate::hearing::Hearing;
 use crate::live::{Live, RunningMean};
 use crate::pursuit::Pursuit;
 use crate::recogniser::{Band, Event, Options, Recogniser};
@@ -48,7 +49,11 @@ pub struct Session {
     interim: bool,
     mean: RunningMean,
     cuts: Vec<Cut>,
-    /// What the network is asked where the detector may be wrong.
+    /// What a network that streams makes of the open utterance.
+    hearing: Option<Hearing>,
+    /// Where the detector may be wrong, and a network is asked.
+    question: Option<Question>,
+    /// How one that hears whole utterances is.
     look: Option<Look>,
 }
 
@@ -83,6 +88,8 @@ impl Session {
             interim: options.interim_results,
             mean: RunningMean::new(&initial.unwrap_or_default(), MODEL_MEAN),
             cuts: Vec::new(),
+            hearing: None,
+            question: None,
             look: None,
             decoder: UtteranceDecoder::new(Arc::clone(&recogniser), band, options),
             band,
@@ -137,7 +144,7 @@ impl Session {
     pub fn advance(&mut self, events: &mut Vec<Event>) -> bool {
         self.advance_task(events)
             || self.advance_live(events)
-            || self.advance_look()
+            || self.advance_question()
             || self.listen()
             || self.advance_early()
     }
@@ -174,13 +181,20 @@ impl Session {
     }
 
     fn advance_live(&mut self, events: &mut Vec<Event>) -> bool {
-        let (Some(live), Some(open)) = (self.live.as_mut(), self.segmenter.open()) else { return false };
-        match live.advance(&self.recogniser, &open) {
+        let heard = self.hearing.as_mut().is_some_and(|hearing| {
+            let first = hearing.first();
+            match self.question {
+                Some(_) => hearing.advance(self.segmenter.samples(first), true),
+                None => hearing.advance(self.segmenter.certain_samples(first), false),
+            }
+        });
+        let (Some(live), Some(open)) = (self.live.as_mut(), self.segmenter.open()) else { return heard };
+        match live.advance(&self.recogniser, &open, self.hearing.as_ref()) {
             Some(changed) => {
                 events.extend(changed.map(Event::Interim));
                 true
             }
-            None => false,
+            None => heard,
         }
     }
 
@@ -194,8 +208,8 @@ impl Session {
         let mut cuts = std::mem::take(&mut self.cuts);
         self.segmenter.push(&self.samples[..piece], &mut cuts);
         self.samples.drain(..piece);
-        if let Acoustic::Tokens(spelt) = self.recogniser.model().acoustic() {
-            self.look = self.segmenter.doubt(spelt, &mut cuts);
+        if matches!(self.recogniser.model().acoustic(), Acoustic::Tokens(_)) {
+            self.question = self.segmenter.doubt(&mut cuts);
         }
         self.cuts = cuts;
         self.make_cuts();
@@ -211,15 +225,25 @@ impl Session {
     }
 
     /// Asks the network whether somebody speaks, if that is in doubt; nothing more is listened to before it is known.
-    fn advance_look(&mut self) -> bool {
-        let (Some(look), Acoustic::Tokens(spelt)) = (&mut self.look, self.recogniser.model().acoustic()) else {
+    fn advance_question(&mut self) -> bool {
+        let (Some(question), Acoustic::Tokens(spelt)) = (self.question, self.recogniser.model().acoustic()) else {
             return false;
         };
-        if look.advance() {
-            self.segmenter.judge(spelt, look, &mut self.cuts);
-            self.look = None;
-            self.make_cuts();
-        }
+        let heard = match &self.hearing {
+            // It has heard everything by now.
+            Some(hearing) => hearing.heard(spelt, question.from),
+            None => {
+                let samples = || self.segmenter.samples(question.first).to_vec();
+                let look = self.look.get_or_insert_with(|| Look::new(spelt, question, samples()));
+                if !look.advance() {
+                    return true;
+                }
+                look.heard(spelt)
+            }
+        };
+        self.segmenter.judge(question.doubt, &heard, &mut self.cuts);
+        (self.question, self.look) = (None, None);
+        self.make_cuts();
         true
     }
 
@@ -233,6 +257,7 @@ impl Session {
     fn cut(&mut self, cut: Cut, reason: EndOfUtterance) {
         match cut {
             Cut::Begin { at } => {
+                self.hearing = self.begin_to_hear();
                 self.live = self.interim.then(|| Live::new(&self.recogniser, self.band, self.mean.clone()));
                 self.tasks.push_back(Task::Report(Event::SpeechBegin { at }));
             }
@@ -241,6 +266,7 @@ impl Session {
                 self.early = span.and_then(|span| Some(Early { span, search: self.search(span)? }));
             }
             Cut::Later => {
+                self.hearing = self.begin_to_hear();
                 let live = self.live.take();
                 self.live = live.map(|_| Live::new(&self.recogniser, self.band, self.mean.clone()));
             }
@@ -249,6 +275,7 @@ impl Session {
                 let early = self.early.take().filter(|early| early.span == span);
                 let search = early.map(|early| early.search).or_else(|| self.search(span));
                 let told = self.live.take().is_some_and(|live| live.has_told());
+                self.hearing = None;
                 if let Some(search) = search {
                     self.tasks.push_back(Task::Decode { search, ended_by, told });
                 }
@@ -258,9 +285,15 @@ impl Session {
 
     fn search(&self, span: Span) -> Option<Box<Pursuit>> {
         let segment = self.segmenter.segment(span);
-        let scored = |live: &Live| live.head(segment.start, segment.audio.samples()?);
-        let head = self.live.as_ref().and_then(scored);
+        let head = self.hearing.as_ref().and_then(|hearing| hearing.head(segment.start));
         self.decoder.begin(segment, head).map(Box::new)
+    }
+
+    /// A network that streams hears the open utterance while it lasts.
+    fn begin_to_hear(&self) -> Option<Hearing> {
+        let Acoustic::Tokens(spelt) = self.recogniser.model().acoustic() else { return None };
+        let open = self.segmenter.open().filter(|_| spelt.model.is_streaming())?;
+        Some(Hearing::new(&spelt.model, open.first(), open.start()))
     }
 
     /// With nothing else to do, searches what will be an utterance if the pause lasts, so that its result is there when it

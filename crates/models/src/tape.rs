@@ -16,16 +16,6 @@ pub enum Audio {
     Samples(Vec<f32>),
 }
 
-impl Audio {
-    /// How many samples, where it is of samples.
-    pub fn samples(&self) -> Option<usize> {
-        match self {
-            Audio::Cepstra(_) => None,
-            Audio::Samples(samples) => Some(samples.len()),
-        }
-    }
-}
-
 /// Samples of a frame where frames are of samples: 10 ms at 16 kHz.
 const FRAME: usize = 160;
 
@@ -71,6 +61,11 @@ impl Tape {
             Content::Samples(samples) => samples.len() / FRAME,
         };
         self.first + kept as u64
+    }
+
+    /// Samples in so many frames, where frames are of samples.
+    pub fn samples_in(&self, frames: u64) -> usize {
+        frames as usize * FRAME
     }
 
     /// Takes samples.

@@ -11,8 +11,9 @@ use dictum_decoder::search::{Statistics, begins_word};
 use dictum_language::{WordId, as_piece};
 
 use crate::acoustic::Acoustic;
+use crate::hearing::Head;
 use crate::phrases::split_at_phrase_ends;
-use crate::pursuit::{Caught, Head, Pursuit};
+use crate::pursuit::{Caught, Pursuit};
 use crate::recogniser::{Band, Options, Recogniser};
 use crate::tape::Audio;
 use crate::wording::{Found, words};
