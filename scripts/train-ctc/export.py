@@ -1,4 +1,4 @@
-"""Writes a trained network as a package that sherpa-onnx and Dictum read: model.onnx, tokens.txt, and words.txt for Dictum.
+"""Writes a trained network as a package that sherpa-onnx and Dictum read: model.onnx, tokens.txt, and words.arpa for Dictum.
 
     export.py TRAINED PACKAGE
 
@@ -17,9 +17,9 @@ import onnx
 import sentencepiece
 from onnx import TensorProto, helper, numpy_helper
 
+import language_model
 import network
 from features import BINS
-from sentences import vocabulary
 
 
 class Graph:
@@ -117,7 +117,7 @@ def main():
     tokens = [pieces.id_to_piece(piece) for piece in range(len(pieces))] + ["<blk>"]
     lines = "".join(f"{token} {number}\n" for number, token in enumerate(tokens))
     (options.package / "tokens.txt").write_text(lines, encoding="utf-8")
-    (options.package / "words.txt").write_text("".join(word + "\n" for word in vocabulary()))
+    language_model.write(options.package / "words.arpa")
     onnx.save(build(parameters, statistics, len(tokens)), options.package / "model.onnx")
 
 

@@ -105,7 +105,7 @@ fn what_cannot_be_pulled_is_said() {
 fn real_archive() -> Vec<u8> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/en-digits-commands-names");
     let mut builder = tar::Builder::new(bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast()));
-    for file in ["package.toml", "model.onnx", "tokens.txt", "words.txt"] {
+    for file in ["package.toml", "model.onnx", "tokens.txt", "words.arpa"] {
         builder.append_path_with_name(package.join(file), format!("en-commands/{file}")).unwrap();
     }
     builder.into_inner().unwrap().finish().unwrap()

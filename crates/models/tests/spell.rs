@@ -18,15 +18,23 @@ struct Room {
     pronouncer: Pronouncer,
 }
 
+/// The package of the project, or another one to try.
+fn directory() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/en-digits-commands-names");
+    std::env::var_os("DICTUM_CTC_MODEL").map_or(own, PathBuf::from)
+}
+
 impl Room {
     fn open(test: &str) -> Option<Room> {
-        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/en-digits-commands-names");
-        let directory = std::env::var_os("DICTUM_CTC_MODEL").map_or(own, PathBuf::from);
+        Room::of(test, &directory())
+    }
+
+    fn of(test: &str, directory: &Path) -> Option<Room> {
         if Command::new("flite").arg("--version").output().is_err() {
             println!("skipped: {test}: no flite");
             return None;
         }
-        let package = Package::open(&directory).expect("the package of the project");
+        let package = Package::open(directory).expect("a package");
         let base = Arc::new(Recogniser::load(&package).expect("it loads"));
         let pronouncer = base.model().pronouncer(Some(SoundsLike::English)).expect("tokens can always be written");
         Some(Room { base, pronouncer })
@@ -196,6 +204,22 @@ fn words_that_nobody_listed_are_spelt() {
     let (heard, _) = hear(&room.base, &say("zwanglovitch kept bumbling", "rms"));
     println!("{heard}");
     assert!(heard.split(' ').any(|word| vocabulary.id(word).is_none()), "{heard}");
+}
+
+/// A list of words will do instead of a language model.
+#[test]
+fn a_list_of_words_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["model.onnx", "tokens.txt"] {
+        std::fs::copy(directory().join(file), folder.path().join(file)).unwrap();
+    }
+    std::fs::write(folder.path().join("words.txt"), "one\ntwo\nthree\nseven\nnine\n").unwrap();
+    let manifest = "format = 1\nname = \"listed\"\nlanguage = \"en-US\"\nkind = \"ctc\"\nreleased = \"2026-11-22\"\n\
+                    sample_rates = [16000]\n[files]\nwords = \"words.txt\"\n";
+    std::fs::write(folder.path().join("package.toml"), manifest).unwrap();
+    let Some(room) = Room::of("a list of words", folder.path()) else { return };
+    assert!(room.base.graph().lm.vocabulary().id("four").is_none());
+    assert_eq!(hear(&room.base, &say("one seven three nine two", "rms")).0, "one seven three nine two");
 }
 
 /// Noise of an even level, from a generator of random numbers.

@@ -14,7 +14,7 @@ use super::fetch::Fetcher;
 /// Where the hub is, unless `HF_ENDPOINT` or the command line says otherwise.
 pub const HUB: &str = "https://huggingface.co";
 
-/// Files that are fetched besides the network and its tokens.
+/// Files that are fetched besides the network, its tokens and language models in ARPA format.
 const COMPANIONS: [&str; 6] =
     ["package.toml", "README.md", "LICENSE", "LICENSE.txt", "words.txt", "language-model.bin"];
 
@@ -141,7 +141,7 @@ fn choose(files: Vec<HubFile>) -> Result<Vec<HubFile>, String> {
     }
     let keep = |file: &HubFile| match is_network(file) {
         true => wanted.iter().any(|name| *name == file.name || format!("{name}.data") == file.name),
-        false => file.name == "tokens.txt" || COMPANIONS.contains(&file.name.as_str()),
+        false => file.name == "tokens.txt" || file.name.ends_with(".arpa") || COMPANIONS.contains(&file.name.as_str()),
     };
     let mut chosen: Vec<HubFile> = files.into_iter().filter(|file| keep(file)).collect();
     chosen.sort_by(|a, b| a.name.cmp(&b.name));
