@@ -88,15 +88,16 @@ def whole(large, small, path):
 
 
 def streaming(large, small, path):
-    """In pieces: what the small network has to see of the past is one layer more in the large one's first cache."""
+    """In pieces: what the small network has to see of the past is kept in further layers of the large one's first cache."""
     graft = Graft(large, small)
     window, shift = graft.number("window_size"), graft.number("chunk_shift")
     features, cache = graft.graph.input[0].name, graft.graph.input[2]
     layers, rows, width = (size.dim_value for size in cache.type.tensor_type.shape.dim[1:])
-    cache.type.tensor_type.shape.dim[1].dim_value = layers + 1
+    more = -(-BINS * PAST // (rows * width))
+    cache.type.tensor_type.shape.dim[1].dim_value = layers + more
     graft.rename(cache.name, "large_cache")
     graft.slice(cache.name, 0, layers, 1, to="large_cache")
-    flat = graft.op("Reshape", graft.slice(cache.name, layers, layers + 1, 1), graft.constant([1, rows * width]))
+    flat = graft.op("Reshape", graft.slice(cache.name, layers, layers + more, 1), graft.constant([1, more * rows * width]))
     kept = graft.op("Reshape", graft.slice(flat, 0, BINS * PAST, 1), graft.constant([1, BINS, PAST]))
     past = graft.op("Add", kept, graft.constant(SILENCE, np.float32))
     heard = graft.op("Concat", past, features, axis=2)
@@ -110,11 +111,11 @@ def streaming(large, small, path):
     graft.rename(output.name, "large_cache_next")
     newer = graft.op("Sub", graft.slice(heard, shift, shift + PAST, 2), graft.constant(SILENCE, np.float32))
     padded = graft.op("Pad", graft.op("Reshape", newer, graft.constant([1, BINS * PAST])),
-                      graft.constant([0, 0, 0, rows * width - BINS * PAST]))
-    layer = graft.op("Reshape", padded, graft.constant([1, 1, rows, width]))
+                      graft.constant([0, 0, 0, more * rows * width - BINS * PAST]))
+    layer = graft.op("Reshape", padded, graft.constant([1, more, rows, width]))
     graft.op("Concat", "large_cache_next", layer, axis=1, to=output.name, early=False)
-    output.type.tensor_type.shape.dim[1].dim_value = layers + 1
+    output.type.tensor_type.shape.dim[1].dim_value = layers + more
     for entry in graft.model.metadata_props:
         if entry.key == "cache_last_channel_dim1":
-            entry.value = str(layers + 1)
+            entry.value = str(layers + more)
     graft.save(path)

@@ -8,6 +8,7 @@ what there is; arrays are files of 32-bit numbers, little endian.
 
 import json
 import pathlib
+import shutil
 import sys
 
 import kaldi_native_fbank as knf
@@ -16,11 +17,14 @@ import onnxruntime
 import sherpa_onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+import graft
 import networks
 from graph import settle
 
 RATE = 16000
 SECONDS = [0.35, 1.0, 2.37, 6.1, 17.9]
+# The trained model of this project.
+SMALL = pathlib.Path(__file__).resolve().parents[3] / "models" / "en-digits-commands-names"
 # Silence after the audio of streaming networks, so that all of it is heard.
 TAIL = 1.5
 
@@ -238,6 +242,12 @@ def main():
                         "reading": reading(name, reader, samples) if file == "model.onnx" and name not in UNLIKE else None,
                     }
                 )
+    # A streaming network that hears words.
+    hears = folder / "hears-streaming"
+    hears.mkdir(exist_ok=True)
+    graft.streaming(folder / "nemo-streaming" / "model.onnx", SMALL / "model.onnx", hears / "model.onnx")
+    for file in ("package.toml", "tokens.txt", "words.arpa"):
+        shutil.copy(SMALL / file, hears)
     (folder / "cases.json").write_text(json.dumps(cases, indent=1, ensure_ascii=False), encoding="utf-8")
 
 

@@ -100,7 +100,9 @@ fn written() -> Result<(PathBuf, PathBuf), String> {
         run(install.args(["-m", "pip", "install", "--quiet", "--retries=2", "--requirement"]).arg(&requirements))
     })?;
     let mut sources = vec![requirements.clone()];
-    sources.extend(["graph.py", "networks.py", "oracle.py"].map(|name| scripts.join(name)));
+    sources.extend(["graft.py", "graph.py", "networks.py", "oracle.py"].map(|name| scripts.join(name)));
+    let small = scripts.join("../../../models/en-digits-commands-names");
+    sources.extend(["model.onnx", "package.toml", "tokens.txt", "words.arpa"].map(|name| small.join(name)));
     let cases = once("oracle-cases", &sources, |folder| {
         let mut write = Command::new(python.join("bin/python"));
         run(write.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts.join("oracle.py")).arg(folder))
