@@ -1,7 +1,6 @@
 //! A neural model of tokens end to end, on speech that flite synthesises: the small one that belongs to the project.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use dictum_decoder::result::EndOfUtterance;
@@ -12,6 +11,9 @@ use dictum_models::customization::{CustomWord, Customization};
 use dictum_models::grammar::{GrammarNetwork, GrammarWord};
 use dictum_models::package::Package;
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
+
+mod common;
+use common::{add_noise, can_speak, say};
 
 struct Room {
     base: Arc<Recogniser>,
@@ -30,8 +32,7 @@ impl Room {
     }
 
     fn of(test: &str, directory: &Path) -> Option<Room> {
-        if Command::new("flite").arg("--version").output().is_err() {
-            println!("skipped: {test}: no flite");
+        if !can_speak(test) {
             return None;
         }
         let package = Package::open(directory).expect("a package");
@@ -58,17 +59,6 @@ impl Room {
         let say = |word: &str| GrammarWord { pronunciations: self.pronouncer.pronounce(word), display_as: None };
         self.base.with_grammar(&GrammarNetwork::new(&self.base, grammar, &say))
     }
-}
-
-/// Half a second of silence, the text as a voice of flite says it, half a second of silence; 16 kHz.
-fn say(text: &str, voice: &str) -> Vec<f32> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let spoken = Command::new("flite").args(["-voice", voice, "-t", text, "-o"]).arg(file.path()).status().unwrap();
-    assert!(spoken.success());
-    let bytes = std::fs::read(file.path()).unwrap();
-    let pause = vec![0.0; 8_000];
-    let samples = bytes[44..].chunks_exact(2).map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0);
-    [&pause[..], &samples.collect::<Vec<_>>(), &pause].concat()
 }
 
 fn events(recogniser: &Arc<Recogniser>, samples: &[f32], chunk: usize, options: Options) -> Vec<Event> {
@@ -222,16 +212,6 @@ fn a_list_of_words_is_enough() {
     assert_eq!(hear(&room.base, &say("one seven three nine two", "rms")).0, "one seven three nine two");
 }
 
-/// Noise of an even level, from a generator of random numbers.
-fn noise(count: usize, level: f32) -> Vec<f32> {
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| level * next()).collect()
-}
-
 /// WS-R12: a pause ends a phrase also where everything sounds like speech to the detector, for the network hears that nothing is
 /// said.
 #[test]
@@ -240,8 +220,7 @@ fn the_network_hears_where_a_phrase_ends() {
     let pause = vec![0.0; 48_000];
     let phrases = ["one seven three nine two", "queen of hearts"].map(|phrase| say(phrase, "rms"));
     let mut samples = [&phrases[0][..], &pause, &phrases[1], &pause, &pause].concat();
-    let heavy = noise(samples.len(), 0.003);
-    samples.iter_mut().zip(heavy).for_each(|(sample, noise)| *sample += noise);
+    add_noise(&mut samples, 0.003);
     for interim_results in [false, true] {
         // A sensitivity of one takes everything for speech.
         let deaf = Options { speech_detector_sensitivity: 1.0, interim_results, ..Options::default() };

@@ -6,7 +6,6 @@
 #[path = "../../neural/tests/oracle/material.rs"]
 mod material;
 
-use std::process::Command;
 use std::sync::Arc;
 
 use dictum_decoder::result::{EndOfUtterance, Utterance};
@@ -15,25 +14,20 @@ use dictum_models::package::Package;
 use dictum_models::recogniser::{Band, Event, Options, Recogniser};
 use material::Oracle;
 
+mod common;
+use common::{add_noise, can_speak, speak};
+
 /// The streaming models that there are.
 const PACKAGES: [&str; 3] = ["nemo-streaming", "zipformer-streaming", "wenet-streaming"];
-
-/// What a voice of flite says; `None` if there is no flite.
-fn say(test: &str, text: &str) -> Option<Vec<f32>> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    if Command::new("flite").args(["-voice", "rms", "-t", text, "-o"]).arg(file.path()).status().is_err() {
-        println!("skipped: {test}: no flite");
-        return None;
-    }
-    let bytes = std::fs::read(file.path()).unwrap();
-    Some(bytes[44..].as_chunks().0.iter().map(|pair| f32::from(i16::from_le_bytes(*pair)) / 32_768.0).collect())
-}
 
 /// Texts with so many seconds of silence behind each.
 fn said(test: &str, texts: &[(&str, f64)]) -> Option<Vec<f32>> {
     let mut samples = Vec::new();
+    if !can_speak(test) {
+        return None;
+    }
     for (text, pause) in texts {
-        samples.extend(say(test, text)?);
+        samples.extend(speak(text, "rms"));
         samples.resize(samples.len() + (pause * 16_000.0) as usize, 0.0);
     }
     Some(samples)
@@ -117,11 +111,7 @@ fn a_streaming_network_hears_phrases() {
     assert_eq!(texts_of(&plain), ["one seven three nine two", "queen of hearts"]);
 
     // A fan, and a sensitivity of one, which takes everything for speech.
-    let mut state = 1_u32;
-    samples.iter_mut().for_each(|sample| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        *sample += 0.003 * ((state >> 8) as f32 / (1 << 23) as f32 - 1.0);
-    });
+    add_noise(&mut samples, 0.003);
     let deaf = |interim| Options { speech_detector_sensitivity: 1.0, ..options(interim) };
     let (found, _, runs) = hear(&recogniser, &samples, samples.len(), deaf(false));
     let texts = texts_of(&found);
