@@ -174,8 +174,9 @@ mod tests {
 
     #[test]
     fn the_smaller_network_is_enough() {
-        let names = ["README.md", ".gitattributes", "model.int8.onnx", "model.onnx", "tokens.txt", "bpe.model"];
-        assert_eq!(chosen(&names).unwrap(), ["README.md", "model.int8.onnx", "tokens.txt"]);
+        let names =
+            ["README.md", ".gitattributes", "model.int8.onnx", "model.onnx", "tokens.txt", "bpe.model", "words.arpa"];
+        assert_eq!(chosen(&names).unwrap(), ["README.md", "model.int8.onnx", "tokens.txt", "words.arpa"]);
         assert_eq!(
             chosen(&["model.onnx", "model.onnx.data", "tokens.txt"]).unwrap(),
             ["model.onnx", "model.onnx.data", "tokens.txt"]
