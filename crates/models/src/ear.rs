@@ -107,8 +107,8 @@ const MARGIN: f64 = 0.5;
 
 /// When the network is asked about what lasts.
 ///
-/// Of 5 500 windows of 0.8 s in the speech of some two hundred people, read and recorded on their own devices, the level spreads over less than
-/// [`EVEN`] in one of seventy; of four in five recordings of noise, in most.
+/// Of 5 500 windows of 0.8 s in two hundred recordings of speech, read and by people on their own devices, the level spreads over less
+/// than [`EVEN`] in one of sixty; of four in five recordings of noise, in most.
 #[derive(Debug)]
 pub struct Watch {
     /// Levels of the last detector frames, dB.
